@@ -1,0 +1,1 @@
+"""The desktop program: devices, threads, commands and (under app/ui) the window."""

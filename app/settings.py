@@ -1,0 +1,178 @@
+"""The one settings schema: frozen, validated, versioned; loaded and saved as JSON in the platform's config folder."""
+
+import json
+import logging
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Literal
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from matting_core.background import parse_spec
+from matting_core.errors import SettingsError, UsageError
+from matting_core.presets import DEFAULT_PRESET, find_preset
+
+log = logging.getLogger(__name__)
+
+VERSION = 1
+SIZE_PATTERN = r"^[1-9]\d{1,3}x[1-9]\d{1,3}$"
+
+
+class Scene(BaseModel):
+    """What a named scene recalls: the looks, not the devices."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    background: str = "blur"
+    fit: Literal["cover", "contain", "stretch"] = "cover"
+    mirror: bool = False
+    edge_shift: int = Field(0, ge=-20, le=20, description="pixels at 720p: below 0 shrinks, above 0 grows")
+    edge_feather: int = Field(0, ge=0, le=20, description="pixels at 720p")
+    light_wrap: float = Field(0.0, ge=0.0, le=1.0)
+    decontaminate: bool = True
+    smoothing: Literal["off", "ofd", "motion"] = "motion"
+
+    @field_validator("background")
+    @classmethod
+    def _background_is_a_spec(cls, value: str) -> str:
+        try:
+            parse_spec(value)
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+        return value
+
+
+class Settings(Scene):
+    """One immutable snapshot of everything a user can set. Threads read it by reference, once a frame."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    camera: str = Field("auto", description="'auto', an index, a name, a device path, a file, or 'demo'")
+    camera_size: str = Field("1280x720", pattern=SIZE_PATTERN)
+    camera_fps: int = Field(30, ge=1, le=240)
+    camera_mjpeg: bool = True
+    engine: str = "auto"
+    preset: str = DEFAULT_PRESET
+    model: str = "modnet_photographic"
+    output_size: str = Field("1280x720", pattern=SIZE_PATTERN)
+    output_fps: int = Field(30, ge=1, le=240)
+    virtual_camera: bool = True
+    virtual_camera_device: str = ""
+    show_statistics: bool = False
+    split_view: bool = False
+    scenes: dict[str, Scene] = Field(default_factory=dict)
+
+    @field_validator("preset")
+    @classmethod
+    def _preset_exists(cls, value: str) -> str:
+        try:
+            return find_preset(value).name
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+
+    def changed(self, **changes: Any) -> "Settings":
+        """A validated copy with these fields changed; UsageError names the field that does not fit."""
+        try:
+            return Settings.model_validate({**self.model_dump(), **changes})
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(str(part) for part in first["loc"])
+            reason = first["msg"].removeprefix("Value error, ")
+            raise UsageError(f"The setting {name} cannot be {first['input']!r}: {reason}") from error
+
+    def scene(self) -> Scene:
+        """The part that a named scene stores."""
+        return Scene(**{name: getattr(self, name) for name in Scene.model_fields})
+
+    def with_scene(self, scene: Scene) -> "Settings":
+        """These settings with the looks of `scene`."""
+        return self.changed(**scene.model_dump())
+
+
+RESTART_FIELDS = frozenset(
+    {"camera", "camera_size", "camera_fps", "camera_mjpeg", "engine", "preset", "model"}
+)
+"""Changing one of these restarts capture and matting; every other field is read live. output_size, output_fps and
+the virtual camera's device hold until the app is started again: a closed loopback device may not open again."""
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """'1280x720' → (1280, 720), width first; UsageError for anything else."""
+    width, _, height = text.lower().partition("x")
+    if width.isdecimal() and height.isdecimal() and 16 <= int(width) <= 7680 and 16 <= int(height) <= 7680:
+        return int(width), int(height)
+    raise UsageError(f"'{text}' is not a size.", "Write WIDTHxHEIGHT, for example 1280x720.")
+
+
+def settings_path() -> Path:
+    """The settings file in the platform's config folder."""
+    return platformdirs.user_config_path("mattecam", appauthor=False) / "settings.json"
+
+
+def load(path: Path | None = None) -> tuple[Settings, list[str]]:
+    """Read settings; never fails on their content.
+
+    Returns the settings and the notices to show. An unknown key is noted and left out, a bad value falls back to
+    that field's default with a notice, an unreadable or newer file is set aside (copied beside) and noted.
+    """
+    path = path or settings_path()
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(raw, dict):
+            raise ValueError("not an object")
+    except FileNotFoundError:
+        return Settings(), []
+    except (OSError, ValueError) as error:
+        return Settings(), [f"The settings file {path} cannot be read ({error}). {_set_aside(path, 'unreadable')}"]
+    notices = []
+    version = raw.pop("version", VERSION)
+    if not isinstance(version, int) or version > VERSION:
+        notices.append(f"The settings file {path} is from a newer Mattecam. {_set_aside(path, 'newer')}")
+    for key in sorted(set(raw) - set(Settings.model_fields)):
+        notices.append(f"The settings file has an unknown setting '{key}'; it is ignored.")
+        del raw[key]
+    while True:
+        try:
+            return Settings.model_validate(raw), notices
+        except ValidationError as error:
+            for field in {str(item["loc"][0]): item["msg"] for item in error.errors()}.items():
+                name, message = field
+                notices.append(f"The setting {name} was not usable ({message}); its default is used.")
+                del raw[name]
+
+
+def save(settings: Settings, path: Path | None = None) -> None:
+    """Write settings beside the file and rename, so that a crash leaves the old or the new, never a part."""
+    path = path or settings_path()
+    data = json.dumps({"version": VERSION, **settings.model_dump()}, indent=2, ensure_ascii=False)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(prefix=path.name, suffix=".part", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(data + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise SettingsError(
+            f"The settings cannot be saved to {path} ({error.strerror}).", "Free space or mend the folder's permissions."
+        ) from error
+
+
+def _set_aside(path: Path, why: str) -> str:
+    kept = path.with_name(f"{path.stem}.{why}{path.suffix}")
+    number = 1
+    while kept.exists():
+        number += 1
+        kept = path.with_name(f"{path.stem}.{why}-{number}{path.suffix}")
+    try:
+        kept.write_bytes(path.read_bytes())
+    except OSError:
+        return "Defaults are used."
+    return f"It is kept as {kept.name}; what cannot be used falls back to the defaults."

@@ -1,0 +1,99 @@
+"""What the pipeline says of itself: immutable snapshots that the window and the commands read at their own pace."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from matting_core.frames import Image
+
+StageState = Literal["stopped", "starting", "running", "waiting", "failed"]
+Severity = Literal["info", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One thing to tell the user. key: a later notice of the same key replaces this one, and clearing it removes it.
+
+    problem and mend: plain sentences. detail: what the log has, for a 'details' button.
+    """
+
+    key: str
+    severity: Severity
+    problem: str
+    mend: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StageTimes:
+    """Milliseconds that a stage takes a frame, over the last few seconds."""
+
+    p50_ms: float
+    p95_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Counts since start, and rates and times over the last few seconds.
+
+    captured = dropped_unmatted + matted + failed + those in flight (at most 2); matted = dropped_unsent + shown +
+    those in flight (at most 1); sent = shown + repeated + slates. Times in milliseconds; latency is from capture to
+    the end of send. stages: a StageTimes by stage name (capture, fit, preprocess, infer, stabilise, alpha,
+    background, composite, send, preview).
+    """
+
+    captured: int = 0
+    matted: int = 0
+    failed: int = 0
+    dropped_unmatted: int = 0
+    dropped_unsent: int = 0
+    shown: int = 0
+    repeated: int = 0
+    slates: int = 0
+    sent: int = 0
+    capture_fps: float = 0.0
+    matting_fps: float = 0.0
+    output_fps: float = 0.0
+    latency_p50_ms: float = 0.0
+    latency_p95_ms: float = 0.0
+    latency_p99_ms: float = 0.0
+    stages: dict[str, StageTimes] = field(default_factory=dict)
+
+    @property
+    def dropped(self) -> int:
+        return self.dropped_unmatted + self.dropped_unsent
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Everything the window shows about the pipeline, read in one go.
+
+    capture, matting, output: each stage's state. source: what the camera really gives, e.g. 'HD Webcam, 1280×720
+    MJPG at 30 fps'. engine and provider: what really runs, read back from the session. outputs: each open output's
+    name. recording: the file being written, or empty. paused: the slate is sent whatever the camera sees.
+    """
+
+    capture: StageState = "stopped"
+    matting: StageState = "stopped"
+    output: StageState = "stopped"
+    source: str = ""
+    engine: str = ""
+    provider: str = ""
+    input_size: str = ""
+    outputs: tuple[str, ...] = ()
+    recording: str = ""
+    paused: bool = False
+    notices: tuple[Notice, ...] = ()
+    stats: Stats = field(default_factory=Stats)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A downscaled copy of the newest canvas for the window.
+
+    image: uint8 h×w×3 BGR, owned by whoever took it. serial counts up with every canvas. before: the same frame as
+    the camera saw it, only while the split view is on, else None; it never goes to an output.
+    """
+
+    image: Image
+    serial: int
+    before: Image | None = None

@@ -1,0 +1,43 @@
+"""What travels between the stages: a picture with its time, and the same picture with its matte."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Image = npt.NDArray[np.uint8]
+"""uint8, H×W×3, BGR."""
+Alpha = npt.NDArray[np.uint8]
+"""uint8, H×W: 0 is background, 255 is the person; 8 bits are what the blend and the files use."""
+FloatAlpha = npt.NDArray[np.float32]
+"""float32, h×w in [0, 1]: alpha at the network's own size."""
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture from a source.
+
+    image: uint8 H×W×3 BGR, never written after the frame is made. captured_at: monotonic seconds
+    (`time.monotonic`). index: counts up from 0 by one for every frame that the source delivered.
+    """
+
+    image: Image
+    captured_at: float
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class MattedFrame:
+    """A frame together with its own alpha, never another frame's.
+
+    alpha: uint8 H×W of the frame's own height and width; 0 background, 255 person.
+    """
+
+    frame: Frame
+    alpha: Alpha
+
+    def __post_init__(self) -> None:
+        if self.alpha.shape != self.frame.image.shape[:2]:
+            raise ValueError(f"alpha {self.alpha.shape} does not fit the frame {self.frame.image.shape[:2]}")

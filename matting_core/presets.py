@@ -1,0 +1,28 @@
+"""The named trade-offs between speed and detail: one table for the commands, the window and the engines."""
+
+from dataclasses import dataclass
+
+from matting_core.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """name; long_side: the network input's longer side in pixels, a multiple of 32."""
+
+    name: str
+    long_side: int
+
+
+PRESETS = {
+    preset.name: preset
+    for preset in (Preset("fast", 384), Preset("balanced", 512), Preset("quality", 640), Preset("ultra", 768))
+}
+DEFAULT_PRESET = "balanced"
+
+
+def find_preset(name: str) -> Preset:
+    """The preset of that name; UsageError names the choices."""
+    try:
+        return PRESETS[name]
+    except KeyError:
+        raise UsageError(f"There is no preset '{name}'.", f"Choose one of: {', '.join(PRESETS)}.") from None
