@@ -10,7 +10,7 @@ from typing import Any, Literal
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from matting_core.background import parse_spec
+from matting_core.background_spec import parse_spec
 from matting_core.errors import SettingsError, UsageError
 from matting_core.presets import DEFAULT_PRESET, find_preset
 
@@ -91,9 +91,7 @@ class Settings(Scene):
         return self.changed(**scene.model_dump())
 
 
-RESTART_FIELDS = frozenset(
-    {"camera", "camera_size", "camera_fps", "camera_mjpeg", "engine", "preset", "model"}
-)
+RESTART_FIELDS = frozenset({"camera", "camera_size", "camera_fps", "camera_mjpeg", "engine", "preset", "model"})
 """Changing one of these restarts capture and matting; every other field is read live. output_size, output_fps and
 the virtual camera's device hold until the app is started again: a closed loopback device may not open again."""
 
@@ -161,7 +159,8 @@ def save(settings: Settings, path: Path | None = None) -> None:
             raise
     except OSError as error:
         raise SettingsError(
-            f"The settings cannot be saved to {path} ({error.strerror}).", "Free space or mend the folder's permissions."
+            f"The settings cannot be saved to {path} ({error.strerror}).",
+            "Free space or mend the folder's permissions.",
         ) from error
 
 

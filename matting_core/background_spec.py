@@ -1,0 +1,39 @@
+"""The background SPEC that commands and settings share: its grammar, read in one place."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from matting_core.errors import UsageError
+
+Kind = Literal["none", "transparent", "blur", "color", "file"]
+DEFAULT_BLUR = 30
+
+
+@dataclass(frozen=True, slots=True)
+class BackgroundSpec:
+    """A parsed SPEC. value: '#rrggbb' for color, '1'…'100' for blur, a path for file, else empty."""
+
+    kind: Kind
+    value: str = ""
+
+
+def parse_spec(text: str) -> BackgroundSpec:
+    """`color:#00b140`, `blur`, `blur:30`, `transparent`, `none`, or a path; UsageError says what is wrong."""
+    text = text.strip()
+    if text in ("none", "transparent"):
+        return BackgroundSpec("none" if text == "none" else "transparent")
+    kind, colon, value = text.partition(":")
+    if kind == "blur":
+        strength = value if colon else str(DEFAULT_BLUR)
+        if not (strength.isdecimal() and 1 <= int(strength) <= 100):
+            raise UsageError(f"'{text}' is not a blur.", "Write blur or blur:N with N from 1 to 100.")
+        return BackgroundSpec("blur", str(int(strength)))
+    if kind == "color" and colon:
+        digits = value.removeprefix("#").lower()
+        if len(digits) != 6 or set(digits) - set("0123456789abcdef"):
+            raise UsageError(f"'{value}' is not a colour.", "Write color:#rrggbb, for example color:#00b140.")
+        return BackgroundSpec("color", f"#{digits}")
+    if not text:
+        raise UsageError("The background is empty.", "Give color:#rrggbb, blur, transparent, none or a file.")
+    return BackgroundSpec("file", str(Path(text).expanduser()))

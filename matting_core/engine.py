@@ -1,0 +1,94 @@
+"""MattingEngine: runs the network. The registry of engines, and `auto`, which picks the fastest that works here."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from matting_core.engine_onnxruntime import OnnxRuntimeEngine
+from matting_core.engine_openvino import OpenVinoEngine
+from matting_core.errors import EngineError, InferenceFailed, UsageError
+from matting_core.frames import FloatAlpha
+from matting_core.preprocess import Blob
+
+log = logging.getLogger(__name__)
+
+
+class MattingEngine(Protocol):
+    """A loaded network. Built, used and closed on one thread."""
+
+    name: str
+    """The engine's name in ENGINES."""
+    provider: str
+    """What really runs it, read back from the session: 'CUDAExecutionProvider', 'OpenVINO CPU' …"""
+
+    def predict(self, blob: Blob) -> FloatAlpha:
+        """Alpha for a blob (1×3×h×w, RGB in [−1, 1], sides multiples of 32): float32 h×w in [0, 1], a new array.
+
+        The first call at a new size prepares the network for it and is slow. Raises InferenceFailed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free the network. Safe to call twice."""
+        ...
+
+
+ENGINES: dict[str, Callable[[Path], MattingEngine]] = {
+    "cuda": lambda model: OnnxRuntimeEngine("cuda", model),
+    "tensorrt": lambda model: OnnxRuntimeEngine("tensorrt", model),
+    "coreml": lambda model: OnnxRuntimeEngine("coreml", model),
+    "directml": lambda model: OnnxRuntimeEngine("directml", model),
+    "openvino": lambda model: OpenVinoEngine("openvino", model),
+    "openvino-gpu": lambda model: OpenVinoEngine("openvino-gpu", model),
+    "cpu": lambda model: OnnxRuntimeEngine("cpu", model),
+}
+AUTO_ORDER = ("cuda", "openvino", "cpu")
+ENGINE_NAMES = ("auto", *ENGINES)
+
+
+def fallback_order(name: str) -> tuple[str, ...]:
+    """The engines to try for the user's choice: `auto` means AUTO_ORDER; a named engine first, then the CPU ones.
+
+    A named engine that cannot *start* is an error and is not replaced; the rest of the order serves an engine that
+    started and broke later. UsageError for an unknown name.
+    """
+    if name == "auto":
+        return AUTO_ORDER
+    if name not in ENGINES:
+        raise UsageError(f"There is no engine '{name}'.", f"Choose one of: {', '.join(ENGINE_NAMES)}.")
+    return (name, *(other for other in AUTO_ORDER[1:] if other != name))
+
+
+def create_engine(name: str, model: Path) -> MattingEngine:
+    """The engine of that name for an ONNX model; 'auto' takes the first of AUTO_ORDER that starts.
+
+    Raises EngineError that says why and what to install, UsageError for an unknown name.
+    """
+    candidates = fallback_order(name)
+    if name != "auto":
+        return ENGINES[name](model)
+    reasons = []
+    for candidate in candidates:
+        try:
+            return ENGINES[candidate](model)
+        except EngineError as error:
+            log.info("engine %s is not for this machine: %s", candidate, error)
+            reasons.append(f"{candidate}: {error.problem}")
+    raise EngineError(
+        f"No inference engine works here ({' '.join(reasons)})",
+        "Install one with: pip install openvino",
+    )
+
+
+def checked_predict(engine: MattingEngine, blob: Blob) -> FloatAlpha:
+    """`engine.predict`, with whatever is no matte (wrong shape, NaN, not in [0, 1]) turned into InferenceFailed."""
+    alpha = engine.predict(blob)
+    if alpha.shape != blob.shape[2:]:
+        raise InferenceFailed(f"The {engine.name} engine returned a matte of {alpha.shape} for {blob.shape[2:]}.")
+    low, high = float(alpha.min()), float(alpha.max())
+    if not (np.isfinite(low) and np.isfinite(high) and low >= -1e-3 and high <= 1 + 1e-3):
+        raise InferenceFailed(f"The {engine.name} engine returned values that are no matte ({low} to {high}).")
+    return alpha

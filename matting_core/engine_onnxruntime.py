@@ -1,0 +1,124 @@
+"""ONNX Runtime: CUDA, TensorRT, CoreML and DirectML where they are present, and any CPU."""
+
+import contextlib
+import ctypes
+import io
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from matting_core.errors import EngineError, InferenceFailed
+from matting_core.frames import FloatAlpha
+from matting_core.preprocess import Blob
+
+log = logging.getLogger(__name__)
+
+PROVIDERS = {
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "directml": "DmlExecutionProvider",
+    "cpu": "CPUExecutionProvider",
+}
+NVIDIA = ("cuda", "tensorrt")
+GPU_MEND = "Install the GPU build with: python3 scripts/start.py --cuda"
+MENDS = {
+    "cuda": GPU_MEND,
+    "tensorrt": f"{GPU_MEND}, and TensorRT with: pip install tensorrt",
+    "coreml": "CoreML is part of onnxruntime on macOS only; choose the engine auto.",
+    "directml": "Install it with: pip uninstall onnxruntime, then pip install onnxruntime-directml (Windows).",
+    "cpu": "Install it with: pip install onnxruntime",
+}
+
+
+class OnnxRuntimeEngine:
+    """MattingEngine through one ONNX Runtime execution provider, which is read back after the session is built."""
+
+    def __init__(self, name: str, model: Path) -> None:
+        self.name = name
+        wanted = PROVIDERS[name]
+        ort = _import_onnxruntime()
+        if wanted not in ort.get_available_providers():
+            raise EngineError(f"This build of ONNX Runtime has no {wanted}.", MENDS[name])
+        if name in NVIDIA:
+            _require_nvidia_device()
+            _preload_cuda(ort)
+        options = ort.SessionOptions()
+        options.log_severity_level = 4  # its raw error lines become our one sentence below
+        # TensorRT hands what it cannot run to CUDA, never silently to the processor.
+        chain = [wanted, PROVIDERS["cuda"]] if name == "tensorrt" else [wanted]
+        try:
+            self._session: Any = ort.InferenceSession(str(model), options, providers=chain)
+        except Exception as error:  # onnxruntime's exceptions share no public base class
+            raise EngineError(f"ONNX Runtime cannot load {model.name} on {wanted}: {_first_line(error)}") from error
+        self.provider: str = self._session.get_providers()[0]
+        if self.provider != wanted:
+            self._session = None
+            raise EngineError(
+                f"ONNX Runtime fell back to {self.provider} because {wanted} did not load "
+                "(a CUDA or cuDNN library is missing or of the wrong version).",
+                MENDS[name],
+            )
+        self._input: str = self._session.get_inputs()[0].name
+
+    def predict(self, blob: Blob) -> FloatAlpha:
+        """See MattingEngine.predict."""
+        if self._session is None:
+            raise InferenceFailed(f"The {self.name} engine is closed.")
+        try:
+            output = self._session.run(None, {self._input: blob})[0]
+        except Exception as error:  # onnxruntime's exceptions share no public base class
+            raise InferenceFailed(f"ONNX Runtime failed on a frame: {_first_line(error)}") from error
+        return np.ascontiguousarray(output[0, 0], dtype=np.float32)
+
+    def close(self) -> None:
+        """See MattingEngine.close."""
+        self._session = None
+
+
+def _import_onnxruntime() -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise EngineError("ONNX Runtime is not installed.", MENDS["cpu"]) from error
+    onnxruntime.set_default_logger_severity(4)
+    return onnxruntime
+
+
+def _require_nvidia_device() -> None:
+    """Ask the driver itself, because a CUDA build without a device falls back to the CPU in silence."""
+    library = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    count = ctypes.c_int(0)
+    try:
+        driver = ctypes.CDLL(library)
+        works = driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0
+    except (OSError, AttributeError) as error:
+        raise EngineError(
+            "This machine has no NVIDIA driver, so CUDA cannot work.", "Install the driver, or choose the engine auto."
+        ) from error
+    if not works or count.value < 1:
+        raise EngineError(
+            "The NVIDIA driver finds no usable GPU.", "Check it with nvidia-smi, or choose the engine auto."
+        )
+
+
+def _preload_cuda(ort: Any) -> None:
+    """Load CUDA and cuDNN from pip's packages; what it prints of failures goes to the log."""
+    preload = getattr(ort, "preload_dlls", None)
+    if preload is None:
+        return
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        try:
+            preload()
+        except OSError as error:
+            log.info("CUDA libraries: %s", error)
+    if said.getvalue().strip():
+        log.info("CUDA libraries: %s", said.getvalue().strip())
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,59 @@
+"""Picture files in and out: one reader and one writer for backgrounds, stills and snapshots."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from matting_core.errors import MediaError
+from matting_core.frames import Array, Image
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif"})
+
+
+def read_image(path: Path) -> Image:
+    """A picture file as uint8 H×W×3 BGR, turned upright by its EXIF orientation; its own alpha is dropped.
+
+    Raises MediaError if it is missing, unreadable or no picture.
+    """
+    try:
+        data = np.frombuffer(path.read_bytes(), np.uint8)  # cv2.imread cannot open every file name on Windows
+    except OSError as error:
+        raise MediaError(f"The picture {path} cannot be read ({error.strerror}).", "Choose another file.") from error
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except cv2.error as error:
+        raise MediaError(f"The picture {path} cannot be decoded ({error.err}).", "Choose a smaller one.") from error
+    if image is None:
+        raise MediaError(f"The file {path} is no picture that can be read.", "Use a JPEG, PNG or WebP file.")
+    return image  # type: ignore[return-value]
+
+
+def write_image(path: Path, image: Array) -> None:
+    """Write a picture (H×W, H×W×3 BGR or H×W×4 BGRA, uint8) in the format of the suffix, beside and renamed.
+
+    Raises MediaError; a file that was there stays until the new one is whole.
+    """
+    try:
+        done, data = cv2.imencode(path.suffix or ".png", image)
+    except cv2.error:
+        done = False
+    if not done:
+        raise MediaError(f"'{path.suffix}' is no picture format that can be written.", "Use .png or .jpg.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.stem}", suffix=".part", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data.tobytes())
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise MediaError(
+            f"The picture {path} cannot be written ({error.strerror}).", "Choose another folder."
+        ) from error

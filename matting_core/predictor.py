@@ -1,0 +1,81 @@
+"""Predictor: one frame in, the same frame with its alpha out. Preprocess, network, stabiliser and inverse in a row."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from matting_core.engine import MattingEngine, checked_predict
+from matting_core.frames import Alpha, Frame, Image, MattedFrame
+from matting_core.preprocess import network_size, restore_alpha, shrink, to_blob
+from matting_core.presets import Preset
+from matting_core.stabilise import make_stabiliser
+
+STILL_SCALES = (1.0, 1.25)
+"""A single picture has time: its matte is the mean over the preset's size and one a quarter larger."""
+
+Lap = Callable[[str], None]
+"""Called with a stage's name when that stage is done."""
+
+
+def no_lap(_stage: str) -> None:
+    """A Lap that measures nothing."""
+
+
+class Predictor:
+    """Mattes a sequence of frames with one engine and preset. Used on one thread."""
+
+    def __init__(self, engine: MattingEngine, preset: Preset, smoothing: str = "off") -> None:
+        self.engine = engine
+        self.preset = preset
+        self.smoothing = smoothing
+        self._stabiliser = make_stabiliser(smoothing)
+
+    def warm_up(self, height: int, width: int) -> None:
+        """Run the network once at the size that frames of height × width will need, so that the first is not slow."""
+        h, w = network_size(height, width, self.preset.long_side)
+        checked_predict(self.engine, np.zeros((1, 3, h, w), np.float32))
+
+    def set_smoothing(self, smoothing: str) -> None:
+        """Change the stabiliser; the new one starts without a past."""
+        if smoothing != self.smoothing:
+            self.smoothing = smoothing
+            self._stabiliser = make_stabiliser(smoothing)
+
+    def reset(self) -> None:
+        """Forget earlier frames, after a gap or a cut."""
+        self._stabiliser.reset()
+
+    def predict(self, frame: Frame, lap: Lap = no_lap) -> MattedFrame | None:
+        """The frame with its alpha; with OFD the previous frame with its own, and None for the first.
+
+        Raises InferenceFailed, after which earlier frames are forgotten.
+        """
+        height, width = frame.image.shape[:2]
+        small = shrink(frame.image, network_size(height, width, self.preset.long_side))
+        blob = to_blob(small)
+        lap("preprocess")
+        try:
+            alpha = checked_predict(self.engine, blob)
+        except Exception:
+            self.reset()
+            raise
+        lap("infer")
+        settled = self._stabiliser.push(alpha, small, frame)
+        lap("stabilise")
+        if settled is None:
+            return None
+        alpha, owner = settled
+        matted = MattedFrame(owner, restore_alpha(alpha, *owner.image.shape[:2]))
+        lap("alpha")
+        return matted
+
+
+def matte_still(engine: MattingEngine, preset: Preset, image: Image) -> Alpha:
+    """Alpha of a single picture, uint8 H×W, averaged over STILL_SCALES. Raises InferenceFailed."""
+    height, width = image.shape[:2]
+    total = np.zeros((height, width), np.float32)
+    for scale in STILL_SCALES:
+        size = network_size(height, width, round(preset.long_side * scale))
+        alpha = checked_predict(engine, to_blob(shrink(image, size)))
+        total += restore_alpha(alpha, height, width)
+    return np.rint(total / len(STILL_SCALES)).astype(np.uint8)

@@ -1,0 +1,59 @@
+"""The one rule that makes a picture fit the network, and its inverse that brings alpha back."""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from matting_core.frames import Alpha, FloatAlpha, Image
+
+MULTIPLE = 32
+"""The network halves its input five times, so sides are multiples of 2⁵."""
+
+Blob = npt.NDArray[np.float32]
+"""float32, 1×3×h×w, RGB in [−1, 1]."""
+
+
+def network_size(height: int, width: int, long_side: int) -> tuple[int, int]:
+    """The network's (height, width) for a picture: the longer side becomes long_side, both multiples of 32.
+
+    The published rule (shorter side 512) costs twice as much on 16:9 and is less accurate there.
+    """
+    scale = long_side / max(height, width)
+    return _to_multiple(height * scale), _to_multiple(width * scale)
+
+
+def shrink(image: Image, size: tuple[int, int]) -> Image:
+    """`image` (H×W×3) resampled to size (h, w) with area interpolation; a new array, or `image` where it fits.
+
+    Whole halvings come first: OpenCV's 2:1 area kernel is vectorised and its fractional one is not, and the mean
+    over an area is the same in either order.
+    """
+    height, width = size
+    while image.shape[0] >= 2 * height and image.shape[1] >= 2 * width:
+        image = cv2.resize(image, (image.shape[1] // 2, image.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    if image.shape[:2] == size:
+        return image
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+
+
+def to_blob(small: Image) -> Blob:
+    """A picture of the network's size (uint8 h×w×3 BGR) as the network takes it: 1×3×h×w RGB in [−1, 1], new."""
+    blob = cv2.dnn.blobFromImage(small, scalefactor=1 / 127.5, mean=(127.5, 127.5, 127.5), swapRB=True)
+    return blob  # type: ignore[return-value]
+
+
+def restore_alpha(alpha: FloatAlpha, height: int, width: int) -> Alpha:
+    """The inverse: alpha at the network's size, float32 in [0, 1], as uint8 0…255 at the picture's size, new.
+
+    Rounded before it is enlarged, which moves no value by more than one level and handles a quarter of the bytes.
+    """
+    rounded = cv2.convertScaleAbs(alpha, alpha=255.0)
+    if rounded.shape == (height, width):
+        return rounded  # type: ignore[return-value]
+    shrinking = height * width < alpha.size
+    interpolation = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
+    return cv2.resize(rounded, (width, height), interpolation=interpolation)  # type: ignore[return-value]
+
+
+def _to_multiple(length: float) -> int:
+    return max(MULTIPLE, round(length / MULTIPLE) * MULTIPLE)

@@ -1,0 +1,90 @@
+"""VideoLoop: an endless sequence of pictures from a video file, each with the time at which it is due."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from matting_core.errors import MediaError
+from matting_core.frames import Image
+
+FALLBACK_FPS = 25.0
+
+
+class VideoLoop:
+    """Decodes a video over and over. `fps` is the file's own rate.
+
+    Raises MediaError where the file is missing, is no video, or yields no picture.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._offset_s = 0.0
+        try:
+            self._container: Any = av.open(str(path))
+            self._stream: Any = self._container.streams.video[0]
+        except (av.FFmpegError, OSError, IndexError) as error:
+            raise MediaError(f"The file {path} is no video that can be read.", "Choose another file.") from error
+        self._stream.thread_type = "AUTO"
+        self.fps = float(self._stream.average_rate or FALLBACK_FPS)
+        self._frames = self._decode_once()
+        self._first: tuple[Image, float] | None = self._pull()
+        if self._first is None:
+            self.close()
+            raise MediaError(f"The video {path} has no picture that can be read.", "Choose another file.")
+
+    def next(self) -> tuple[Image, float]:
+        """The next picture (uint8 H×W×3 BGR, upright, new) and its due time in seconds since the first.
+
+        Raises MediaError when the file can no longer be decoded at all.
+        """
+        if self._first is not None:
+            item, self._first = self._first, None
+            return item
+        item = self._pull()
+        if item is None:
+            self._rewind()
+            item = self._pull()
+        if item is None:
+            raise MediaError(f"The video {self.path} stopped being readable.", "Choose another file.")
+        return item
+
+    def close(self) -> None:
+        """Free the file. Safe to call twice."""
+        self._container.close()
+
+    def _pull(self) -> tuple[Image, float] | None:
+        try:
+            return next(self._frames)
+        except (StopIteration, av.FFmpegError):
+            # A damaged tail ends the round; what came before is still good to loop.
+            return None
+
+    def _decode_once(self) -> Iterator[tuple[Image, float]]:
+        start: float | None = None
+        due = self._offset_s
+        for number, frame in enumerate(self._container.decode(self._stream)):
+            time_s = frame.time if frame.time is not None else number / self.fps
+            start = time_s if start is None else start
+            due = max(due, self._offset_s + time_s - start)
+            yield _upright(frame), due
+            due += 1.0 / self.fps
+            self._end_s = due
+
+    def _rewind(self) -> None:
+        self._offset_s = getattr(self, "_end_s", 0.0)
+        try:
+            self._container.seek(0)
+        except av.FFmpegError:
+            self._container.close()
+            self._container = av.open(str(self.path))
+            self._stream = self._container.streams.video[0]
+        self._frames = self._decode_once()
+
+
+def _upright(frame: Any) -> Image:
+    image = frame.to_ndarray(format="bgr24")
+    turns = round(getattr(frame, "rotation", 0) / 90) % 4
+    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
