@@ -2,14 +2,13 @@
 
 import json
 import logging
-import os
-import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from matting_core.atomic import write_atomically
 from matting_core.background_spec import parse_spec
 from matting_core.errors import SettingsError, UsageError
 from matting_core.presets import DEFAULT_PRESET, find_preset
@@ -117,12 +116,10 @@ def load(path: Path | None = None) -> tuple[Settings, list[str]]:
     """
     path = path or settings_path()
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(raw, dict):
-            raise ValueError("not an object")
+        raw = dict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return Settings(), []
-    except (OSError, ValueError) as error:
+    except (OSError, TypeError, ValueError) as error:
         return Settings(), [f"The settings file {path} cannot be read ({error}). {_set_aside(path, 'unreadable')}"]
     notices = []
     version = raw.pop("version", VERSION)
@@ -135,8 +132,7 @@ def load(path: Path | None = None) -> tuple[Settings, list[str]]:
         try:
             return Settings.model_validate(raw), notices
         except ValidationError as error:
-            for field in {str(item["loc"][0]): item["msg"] for item in error.errors()}.items():
-                name, message = field
+            for name, message in {str(item["loc"][0]): item["msg"] for item in error.errors()}.items():
                 notices.append(f"The setting {name} was not usable ({message}); its default is used.")
                 del raw[name]
 
@@ -146,17 +142,7 @@ def save(settings: Settings, path: Path | None = None) -> None:
     path = path or settings_path()
     data = json.dumps({"version": VERSION, **settings.model_dump()}, indent=2, ensure_ascii=False)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=path.name, suffix=".part", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(data + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_atomically(path, data.encode() + b"\n")
     except OSError as error:
         raise SettingsError(
             f"The settings cannot be saved to {path} ({error.strerror}).",

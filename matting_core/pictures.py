@@ -1,12 +1,11 @@
 """Picture files in and out: one reader and one writer for backgrounds, stills and snapshots."""
 
-import os
-import tempfile
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from matting_core.atomic import write_atomically
 from matting_core.errors import MediaError
 from matting_core.frames import Array, Image
 
@@ -44,15 +43,7 @@ def write_image(path: Path, image: Array) -> None:
     if not done:
         raise MediaError(f"'{path.suffix}' is no picture format that can be written.", "Use .png or .jpg.")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.stem}", suffix=".part", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data.tobytes())
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_atomically(path, data.tobytes())
     except OSError as error:
         raise MediaError(
             f"The picture {path} cannot be written ({error.strerror}).", "Choose another folder."

@@ -38,8 +38,9 @@ def shrink(image: Image, size: tuple[int, int]) -> Image:
 
 def to_blob(small: Image) -> Blob:
     """A picture of the network's size (uint8 h×w×3 BGR) as the network takes it: 1×3×h×w RGB in [−1, 1], new."""
-    blob = cv2.dnn.blobFromImage(small, scalefactor=1 / 127.5, mean=(127.5, 127.5, 127.5), swapRB=True)
-    return blob  # type: ignore[return-value]
+    return cv2.dnn.blobFromImage(  # type: ignore[return-value]
+        small, scalefactor=1 / 127.5, mean=(127.5, 127.5, 127.5), swapRB=True
+    )
 
 
 def restore_alpha(alpha: FloatAlpha, height: int, width: int) -> Alpha:
