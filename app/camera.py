@@ -1,8 +1,19 @@
-"""FrameSource: where frames come from. A camera, a video file, a still or the demo; and the list of cameras."""
+"""FrameSource: where frames come from. The contract, the kinds there are, and the one way to open one."""
 
+import logging
+from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
-from matting_core.frames import Frame
+from app import camera_list, sources, webcam
+from app.settings import Settings
+from matting_core.errors import SourceError
+from matting_core.frames import Frame, Image
+
+log = logging.getLogger(__name__)
+
+BLACK_LEVEL = 8
+BLACK_AFTER_S = 2.0
 
 
 class FrameSource(Protocol):
@@ -12,9 +23,85 @@ class FrameSource(Protocol):
     """What is really delivered, e.g. 'HD Webcam, 1280×720 MJPG at 30 fps'."""
 
     def read(self) -> Frame:
-        """The next frame; waits for it. Raises SourceLost when the source stopped delivering."""
+        """The next frame; waits for it. Raises SourceLost when the source stopped delivering.
+
+        The image is read-only, and its size may change from one frame to the next.
+        """
         ...
 
     def close(self) -> None:
         """Free the device. Safe to call twice."""
         ...
+
+
+class BlackWatch:
+    """Notices that a camera has sent nothing but black for a while: a closed shutter, a privacy switch, a bad cable.
+
+    A frame is black when no sampled pixel (every 8th, both ways) reaches BLACK_LEVEL in any channel.
+    """
+
+    def __init__(self, after_s: float = BLACK_AFTER_S) -> None:
+        self._after_s = after_s
+        self._black_since: float | None = None
+
+    def update(self, frame: Frame) -> bool:
+        """Look at one frame; True once black frames have gone on for longer than `after_s` seconds."""
+        if _is_black(frame.image):
+            if self._black_since is None:
+                self._black_since = frame.captured_at
+            return frame.captured_at - self._black_since > self._after_s
+        self._black_since = None
+        return False
+
+
+def _is_black(image: Image) -> bool:
+    return int(image[::8, ::8].max()) < BLACK_LEVEL
+
+
+Factory = Callable[[str, Settings], FrameSource]
+SOURCES: dict[str, Factory] = {
+    "camera": lambda target, settings: webcam.Webcam(_camera(target), settings),
+    "image": lambda target, settings: sources.StillSource(Path(target), settings.camera_fps),
+    "video": lambda target, settings: sources.VideoSource(Path(target)),
+    "demo": lambda target, settings: sources.DemoSource(settings.camera_size, settings.camera_fps, note=target),
+}
+
+
+def open_source(settings: Settings, *, demo_if_none: bool = True) -> FrameSource:
+    """Open what `settings.camera` names; call it on the thread that will read.
+
+    'auto' is the first real camera, and the demo where there is none. With demo_if_none=False 'auto' never becomes
+    the demo: for waiting until a lost camera is back. Opening a camera may take some seconds. Raises SourceError.
+    """
+    kind, target = _resolve(settings.camera, demo_if_none)
+    source = SOURCES[kind](target, settings)
+    log.info("opened %s", source.description)
+    return source
+
+
+def _resolve(text: str, demo_if_none: bool) -> tuple[str, str]:
+    """The kind in SOURCES that a camera setting means, and what to hand to its factory."""
+    text = text.strip()
+    if text == "demo":
+        return "demo", ""
+    if text == "auto":
+        real = [camera for camera in camera_list.list_cameras() if not camera.virtual]
+        if real:
+            return "camera", real[0].name
+        if demo_if_none:
+            return "demo", "no camera found"
+        raise SourceError("No camera is connected.", "Plug one in; it will be picked up by itself.")
+    path = Path(text).expanduser()
+    if path.is_file():
+        return ("image" if path.suffix.lower() in sources.IMAGE_SUFFIXES else "video"), str(path)
+    return "camera", text
+
+
+def _camera(text: str) -> camera_list.CameraInfo:
+    cameras = camera_list.list_cameras()
+    camera = camera_list.find_camera(text, cameras)
+    if camera is None:
+        names = [f"'{each.name}'" for each in cameras]
+        choices = ", ".join([*names, "an index, a picture or video file, or 'demo'"])
+        raise SourceError(f"There is no camera or file '{text}'.", f"Plug it in, or choose: {choices}.")
+    return camera
