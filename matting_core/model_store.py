@@ -1,0 +1,204 @@
+"""ModelStore: which models there are, where their files lie, and that they are what they should be."""
+
+import hashlib
+import logging
+import os
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from matting_core.download import Progress, download
+from matting_core.errors import ModelError, UsageError
+from matting_core.manifest import MANIFEST, NAME_PATTERN, ModelEntry, read_manifest, write_manifest
+from matting_core.model_check import check_matting_model
+
+log = logging.getLogger(__name__)
+
+SHIPPED = Path(__file__).resolve().parents[1] / "models"
+TORCH_SUFFIXES = (".pt", ".pth", ".ckpt")
+# Windows gives these names to devices, whatever the suffix.
+DEVICE_NAMES = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What `verify` found for one installed model. problem: empty if the file is what the manifest says."""
+
+    entry: ModelEntry
+    problem: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return not self.problem
+
+
+class ModelStore:
+    """The shipped models (read-only) and the user's own folder beside them.
+
+    shipped, user: folders with a manifest.toml; by default the project's `models` and the platform's data folder.
+    A damaged user manifest is logged and left out, so that it cannot keep the shipped model from running.
+    """
+
+    def __init__(self, shipped: Path = SHIPPED, user: Path | None = None) -> None:
+        self._shipped = shipped
+        self._user = user or platformdirs.user_data_path("mattecam", appauthor=False) / "models"
+        self._hashes: dict[tuple[Path, int, int], str] = {}
+
+    def list(self) -> tuple[ModelEntry, ...]:
+        """Every known model, installed or not, shipped ones first. Raises ModelError without a usable shipped list."""
+        known = read_manifest(self._shipped)
+        if not known:
+            raise ModelError(
+                f"The list of models {self._shipped / MANIFEST} is missing or empty.",
+                "Restore it with: git checkout -- models",
+            )
+        try:
+            own = read_manifest(self._user)
+        except ModelError as error:
+            log.warning("%s", error)
+            own = ()
+        names = {entry.name for entry in known}
+        return tuple(self._placed(entry) for entry in (*known, *(entry for entry in own if entry.name not in names)))
+
+    def find(self, name: str) -> ModelEntry:
+        """The installed model of that name, its SHA-256 checked (once for a file that has not changed).
+
+        Raises UsageError for an unknown name, ModelError if it is not installed, damaged, or needs an extra.
+        """
+        entry = self._entry(name)
+        _require_no_extra(entry)
+        if problem := self._problem(entry):
+            raise ModelError(problem, _restore(entry))
+        return entry
+
+    def verify(self) -> tuple[Verification, ...]:
+        """Check every installed model's hash, and that what should be there is."""
+        expected = [entry for entry in self.list() if entry.installed or entry.origin != "download"]
+        return tuple(Verification(entry, self._problem(entry)) for entry in expected)
+
+    def get(self, name: str, progress: Progress | None = None) -> Path:
+        """Download a pinned model into the user's folder, resuming an earlier try; at once if it is already there.
+
+        Raises UsageError for an unknown name, ModelError for everything that can go wrong on the way.
+        """
+        entry = self._entry(name)
+        _require_no_extra(entry)
+        if entry.path is not None and not self._problem(entry):
+            return entry.path
+        if entry.origin != "download":
+            raise ModelError(f"The model '{name}' is not one that can be downloaded.", _restore(entry))
+        destination = self._user / entry.file
+        download(entry.source, destination, entry.sha256, entry.size_bytes, progress)
+        return destination
+
+    def import_file(self, path: Path, name: str | None = None) -> ModelEntry:
+        """Copy a released .onnx into the user's folder, after loading and running the copy.
+
+        name: what to call it, [a-z0-9_-]; by default made from the file's name. The same file twice is no error.
+        Raises ModelError if the file does not fit or the name is taken, UsageError for a name that is none.
+        """
+        name = _checked_name(name if name is not None else re.sub(r"[^a-z0-9_-]+", "_", path.stem.lower()).strip("_-"))
+        if path.suffix.lower() in TORCH_SUFFIXES:
+            raise ModelError(
+                f"{path.name} is a PyTorch checkpoint; this version runs .onnx models only.",
+                "A later version with the `train` extra reads it; until then import an .onnx file.",
+            )
+        if path.suffix.lower() != ".onnx":
+            raise ModelError(f"{path.name} is not an .onnx file.", "Import a released MODNet in the ONNX format.")
+        own = read_manifest(self._user)  # a damaged list stops here, before it could be overwritten
+        try:
+            self._user.mkdir(parents=True, exist_ok=True)
+            # The copy is checked, not the original, so that weights kept in a second file beside it are noticed.
+            descriptor, temporary = tempfile.mkstemp(prefix=".import-", suffix=".onnx", dir=self._user)
+            os.close(descriptor)
+            try:
+                return self._adopt(path, Path(temporary), name, own)
+            finally:
+                Path(temporary).unlink(missing_ok=True)
+        except OSError as error:
+            raise ModelError(
+                f"{path} cannot be imported into {self._user} ({error.strerror or error}).",
+                "Check the file, the folder's permissions and the free space.",
+            ) from error
+
+    def _adopt(self, path: Path, copy: Path, name: str, own: tuple[ModelEntry, ...]) -> ModelEntry:
+        shutil.copyfile(path, copy)
+        sha256 = self._sha256(copy)
+        taken = next((entry for entry in self.list() if entry.name == name), None)
+        if taken is not None:
+            if taken.sha256 == sha256 and not self._problem(taken):
+                return taken
+            if taken.sha256 != sha256 or taken.origin != "user":
+                raise ModelError(
+                    f"There is a model '{name}' already.",
+                    "Rename the file, for example to my-model.onnx, and try again.",
+                )
+        check_matting_model(copy)
+        size = copy.stat().st_size
+        entry = ModelEntry(
+            name=name, file=f"{name}.onnx", sha256=sha256, size_bytes=size, origin="user", source=path.name
+        )
+        copy.chmod(0o644)
+        copy.replace(self._user / entry.file)
+        write_manifest(self._user, (*(other for other in own if other.name != name), entry))
+        log.info("imported %s as %s", path, name)
+        return self._placed(entry)
+
+    def _entry(self, name: str) -> ModelEntry:
+        entries = self.list()
+        for entry in entries:
+            if entry.name == name:
+                return entry
+        raise UsageError(f"There is no model '{name}'.", f"Choose one of: {', '.join(e.name for e in entries)}.")
+
+    def _placed(self, entry: ModelEntry) -> ModelEntry:
+        path = (self._shipped if entry.origin == "shipped" else self._user) / entry.file
+        return entry.model_copy(update={"path": path if path.is_file() else None})
+
+    def _problem(self, entry: ModelEntry) -> str:
+        if entry.path is None:
+            return f"The model '{entry.name}' is not installed: {entry.file} is missing."
+        try:
+            found = self._sha256(entry.path)
+        except OSError as error:
+            return f"The model file {entry.path} cannot be read ({error.strerror})."
+        if found == entry.sha256:
+            return ""
+        return f"The model file {entry.path} is damaged or replaced (SHA-256 {found[:12]}…, not {entry.sha256[:12]}…)."
+
+    def _sha256(self, path: Path) -> str:
+        status = path.stat()
+        key = (path, status.st_size, status.st_mtime_ns)
+        if key not in self._hashes:
+            with path.open("rb") as file:
+                self._hashes[key] = hashlib.file_digest(file, "sha256").hexdigest()
+        return self._hashes[key]
+
+
+def _checked_name(name: str) -> str:
+    if not re.fullmatch(NAME_PATTERN, name) or DEVICE_NAMES.match(name):
+        raise UsageError(
+            f"'{name}' is not a model's name.", "Use 1 to 64 of a-z, 0-9, _ and -, beginning with a letter or digit."
+        )
+    return name
+
+
+def _require_no_extra(entry: ModelEntry) -> None:
+    if entry.needs:
+        raise ModelError(
+            f"The model '{entry.name}' is a PyTorch checkpoint and needs the `{entry.needs}` extra, "
+            "which this version does not have yet.",
+            "Take an .onnx model: python main.py models list",
+        )
+
+
+def _restore(entry: ModelEntry) -> str:
+    if entry.origin == "shipped":
+        return f"Restore it with: git checkout -- models/{entry.file} (or install Mattecam anew)."
+    if entry.origin == "download":
+        return f"Fetch it with: python main.py models get {entry.name}"
+    return f"Import it again: python main.py models import {entry.source or entry.file}"
