@@ -1,7 +1,6 @@
-"""The command `models`: list, verify, get NAME, import FILE. Words and JSON; the work is in matting_core.model_store."""
+"""The command `models`: list, verify, get NAME, import FILE. Only words and JSON; ModelStore does the work."""
 
 import json
-import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +9,6 @@ from typing import Any
 from matting_core.errors import UsageError
 from matting_core.manifest import ModelEntry
 from matting_core.model_store import ModelStore
-
-log = logging.getLogger(__name__)
 
 Action = Callable[[ModelStore, str, bool], tuple[int, dict[str, Any]]]
 """Takes the store, the argument and whether to be quiet (JSON only); gives the exit code and the JSON object."""

@@ -71,6 +71,10 @@ def download(
         part.replace(destination)
     except OSError as error:
         raise _disk_error(error, destination) from error
+    finally:
+        with contextlib.suppress(OSError):
+            if part.stat().st_size == 0:
+                part.unlink()  # nothing came: leave nothing
     log.info("downloaded %s to %s", url, destination)
 
 

@@ -1,0 +1,32 @@
+"""Sets everything up on a fresh machine, then starts Mattecam: python3 scripts/start.py [--cpu|--cuda] [ARGUMENT …]
+
+Without arguments the window opens; arguments go to main.py, for example `scripts/start.py doctor`.
+"""
+
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 (older Pythons must still be able to read this line)
+    sys.exit("Mattecam needs Python 3.11 or newer; this is Python %d.%d." % sys.version_info[:2])  # noqa: UP031
+
+import bootstrap
+
+
+def main(arguments: list[str]) -> None:
+    """Prepare .venv, then become main.py."""
+    builds = [name for name in bootstrap.BUILDS if f"--{name}" in arguments]
+    if len(builds) > 1:
+        sys.exit("Choose one of --cpu and --cuda.")
+    rest = [
+        argument
+        for argument in arguments
+        if argument.removeprefix("--") not in bootstrap.BUILDS or argument[:2] != "--"
+    ]
+    try:
+        bootstrap.prepare(build=builds[0] if builds else "")
+    except bootstrap.SetupError as error:
+        sys.exit(str(error))
+    bootstrap.run([str(bootstrap.ROOT / "main.py"), *rest])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
