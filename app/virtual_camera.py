@@ -19,6 +19,7 @@ from matting_core.frames import Alpha, Array, Image
 log = logging.getLogger(__name__)
 
 MODPROBE = "sudo modprobe v4l2loopback exclusive_caps=1 card_label=Mattecam"
+SYS_VIRTUAL = Path("/sys/devices/virtual/video4linux")
 _MEND_MISSING = {
     "Linux": f"Install the driver: 'sudo apt install v4l2loopback-dkms', then '{MODPROBE}'. If modprobe says "
     "'Key was rejected', Secure Boot is on: enrol the DKMS key ('sudo mokutil --import /var/lib/dkms/mok.pub') or "
@@ -175,7 +176,7 @@ def _why_not(device: str, causes: list[Exception]) -> OutputError:
 
 def loopback_nodes() -> list[Path]:
     """The v4l2loopback device nodes of a Linux system, by number: those with no hardware behind them."""
-    links = Path("/sys/devices/virtual/video4linux").glob("video*")
+    links = SYS_VIRTUAL.glob("video*")
     return [Path("/dev") / link.name for link in sorted(links, key=lambda link: (len(link.name), link.name))]
 
 
@@ -195,7 +196,7 @@ def _first_line(causes: list[Exception]) -> str:
 def _check_format(name: str, size: tuple[int, int]) -> None:
     """v4l2loopback keeps the size that another program set, without an error; pictures would come out sheared."""
     try:
-        told = (Path("/sys/devices/virtual/video4linux") / Path(name).name / "format").read_text(encoding="ascii")
+        told = (SYS_VIRTUAL / Path(name).name / "format").read_text(encoding="ascii")
     except (OSError, ValueError):
         return
     held = re.search(r"(\d+)x(\d+)", told)
