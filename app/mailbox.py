@@ -1,6 +1,7 @@
-"""Mailbox[T]: the hand-off between two threads. One slot; the newest wins; what it replaced is counted."""
+"""Mailbox[T]: the hand-off between two threads. One slot; the newest wins; what it replaced is told."""
 
 import threading
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -9,38 +10,25 @@ T = TypeVar("T")
 class Mailbox(Generic[T]):
     """One slot between one producer and one consumer.
 
-    A camera cannot be slowed, so `put` never waits: an item not yet taken is replaced and counted in
-    `dropped`. After `put` the producer must not touch the item's arrays again.
+    A camera cannot be slowed, so `put` never waits: an item that was not yet taken is dropped and handed to on_drop.
+    After `put` the producer must not touch the item's arrays again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_drop: Callable[[T], None]) -> None:
         self._filled = threading.Condition()
+        self._on_drop = on_drop
         self._item: T | None = None
         self._closed = False
-        self._put = 0
-        self._dropped = 0
-
-    @property
-    def received(self) -> int:
-        """How many items were put in."""
-        return self._put
-
-    @property
-    def dropped(self) -> int:
-        """How many items were replaced, or thrown away on `close`, before anybody took them."""
-        return self._dropped
 
     def put(self, item: T) -> None:
-        """Leave the newest item; after `close` it is counted and dropped."""
+        """Leave the newest item; after `close` it is dropped at once."""
         with self._filled:
-            self._put += 1
-            if self._closed:
-                self._dropped += 1
-                return
-            if self._item is not None:
-                self._dropped += 1
-            self._item = item
-            self._filled.notify()
+            dropped = item if self._closed else self._item
+            if not self._closed:
+                self._item = item
+                self._filled.notify()
+        if dropped is not None:
+            self._on_drop(dropped)
 
     def take(self, timeout_s: float) -> T | None:
         """The newest item, or None if none came within timeout_s or the mailbox is closed."""
@@ -51,10 +39,10 @@ class Mailbox(Generic[T]):
             return item
 
     def close(self) -> None:
-        """Wake the consumer for good; an item still inside counts as dropped."""
+        """Wake the consumer for good; an item still inside is dropped."""
         with self._filled:
             self._closed = True
-            if self._item is not None:
-                self._item = None
-                self._dropped += 1
+            dropped, self._item = self._item, None
             self._filled.notify_all()
+        if dropped is not None:
+            self._on_drop(dropped)

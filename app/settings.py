@@ -56,7 +56,7 @@ class Settings(Scene):
     preset: str = DEFAULT_PRESET
     model: str = "modnet_photographic"
     output_size: str = Field("1280x720", pattern=SIZE_PATTERN)
-    output_fps: int = Field(30, ge=1, le=240)
+    output_fps: int = Field(60, ge=1, le=240, description="the most that is sent; a slower camera sets the pace")
     virtual_camera: bool = True
     virtual_camera_device: str = ""
     show_statistics: bool = False
@@ -132,9 +132,13 @@ def load(path: Path | None = None) -> tuple[Settings, list[str]]:
         try:
             return Settings.model_validate(raw), notices
         except ValidationError as error:
-            for name, message in {str(item["loc"][0]): item["msg"] for item in error.errors()}.items():
-                notices.append(f"The setting {name} was not usable ({message}); its default is used.")
-                del raw[name]
+            for item in error.errors():
+                parent: Any = raw
+                for part in item["loc"][:-1]:
+                    parent = parent[part]
+                if parent.pop(item["loc"][-1], None) is not None:
+                    name = ".".join(str(part) for part in item["loc"])
+                    notices.append(f"The setting {name} was not usable ({item['msg']}); its default is used.")
 
 
 def save(settings: Settings, path: Path | None = None) -> None:

@@ -7,11 +7,12 @@ from typing import Protocol
 import numpy as np
 
 from matting_core.background_spec import BackgroundSpec, Kind
+from matting_core.errors import MediaError
 from matting_core.fit import FitMode, fit_image
 from matting_core.foreground import blurred_room
 from matting_core.frames import Image, MattedFrame
 from matting_core.pictures import VIDEO_SUFFIXES, read_image
-from matting_core.video_loop import VideoLoop
+from matting_core.video_loop import PictureLoop, VideoLoop
 
 CHROMA_GREEN = "#00b140"
 """What stands in for transparency where an output cannot carry alpha."""
@@ -82,40 +83,32 @@ class RoomBackground:
 
 
 class VideoBackground:
-    """A looped video, at its own pace by the times given to `render`. Decodes as it goes, on the caller's thread."""
+    """A looped video at its own pace, by the times given to `render`."""
 
     animated = True
 
-    def __init__(self, path: Path, width: int, height: int, fit: FitMode) -> None:
-        self._loop = VideoLoop(path)
-        self._fit: Callable[[Image], Image] = lambda image: fit_image(image, width, height, fit)
+    def __init__(self, loop: PictureLoop) -> None:
+        self._loop = loop
         self._started_s: float | None = None
-        self._shown: Image | None = None
-        self._next = self._loop.next()
+        self._next = loop.next()
+        if self._next is None:
+            raise MediaError("The video background has no first picture.", "Choose another file.")
+        self._shown = self._next[0]
 
     def render(self, matted: MattedFrame, at_s: float) -> Image:
-        """See Background.render."""
+        """See Background.render. Shows the newest picture that is due and already decoded."""
         if self._started_s is None:
             self._started_s = at_s
-        newest: Image | None = None
-        while self._shown is None or at_s - self._started_s >= self._next[1]:
-            newest = self._next[0]
+        while self._next is not None and self._next[1] <= at_s - self._started_s:
+            self._shown = self._next[0]
             self._next = self._loop.next()
-            if self._shown is None:
-                break
-        if newest is not None:
-            self._shown = self._fit(newest)
-        assert self._shown is not None
+        if self._next is None:
+            self._next = self._loop.next()
         return self._shown
 
     def close(self) -> None:
         """Free the file."""
         self._loop.close()
-
-
-def is_video(path: Path) -> bool:
-    """Whether a background file is played rather than shown, by its suffix."""
-    return path.suffix.lower() in VIDEO_SUFFIXES
 
 
 def colour_canvas(hex_rgb: str, width: int, height: int) -> Image:
@@ -124,22 +117,31 @@ def colour_canvas(hex_rgb: str, width: int, height: int) -> Image:
     return np.full((height, width, 3), (blue, green, red), np.uint8)
 
 
-def open_background(spec: BackgroundSpec, width: int, height: int, fit: FitMode = "cover") -> Background:
-    """The Background for a spec on a canvas of that size. Raises MediaError for a file that cannot be shown."""
-    return _FACTORIES[spec.kind](spec.value, width, height, fit)
+LoopFactory = Callable[[Path, Callable[[Image], Image]], PictureLoop]
 
 
-def _open_file(value: str, width: int, height: int, fit: FitMode) -> Background:
-    path = Path(value)
-    if is_video(path):
-        return VideoBackground(path, width, height, fit)
-    return StillBackground(fit_image(read_image(path), width, height, fit))
+def open_background(
+    spec: BackgroundSpec, width: int, height: int, fit: FitMode = "cover", open_loop: LoopFactory = VideoLoop
+) -> Background:
+    """The Background for a spec on a canvas of that size; open_loop decodes it where it is a video.
+
+    Raises MediaError for a file that cannot be shown.
+    """
+    if spec.kind == "file":
+        path = Path(spec.value)
+
+        def fitted(image: Image) -> Image:
+            return fit_image(image, width, height, fit)
+
+        if path.suffix.lower() in VIDEO_SUFFIXES:
+            return VideoBackground(open_loop(path, fitted))
+        return StillBackground(fitted(read_image(path)))
+    return _SIMPLE[spec.kind](spec.value, width, height)
 
 
-_FACTORIES: dict[Kind, Callable[[str, int, int, FitMode], Background]] = {
-    "none": lambda _value, _width, _height, _fit: RoomBackground(),
-    "transparent": lambda _value, width, height, _fit: StillBackground(colour_canvas(CHROMA_GREEN, width, height)),
-    "blur": lambda value, width, height, _fit: BlurBackground(int(value), width, height),
-    "color": lambda value, width, height, _fit: StillBackground(colour_canvas(value, width, height)),
-    "file": _open_file,
+_SIMPLE: dict[Kind, Callable[[str, int, int], Background]] = {
+    "none": lambda _value, _width, _height: RoomBackground(),
+    "transparent": lambda _value, width, height: StillBackground(colour_canvas(CHROMA_GREEN, width, height)),
+    "blur": lambda value, width, height: BlurBackground(int(value), width, height),
+    "color": lambda value, width, height: StillBackground(colour_canvas(value, width, height)),
 }

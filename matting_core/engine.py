@@ -7,9 +7,10 @@ from typing import Protocol
 
 import numpy as np
 
+from matting_core.engine_names import fallback_order
 from matting_core.engine_onnxruntime import OnnxRuntimeEngine
 from matting_core.engine_openvino import OpenVinoEngine
-from matting_core.errors import EngineError, InferenceFailed, UsageError
+from matting_core.errors import EngineError, InferenceFailed
 from matting_core.frames import FloatAlpha
 from matting_core.preprocess import Blob
 
@@ -45,21 +46,6 @@ ENGINES: dict[str, Callable[[Path], MattingEngine]] = {
     "openvino-gpu": lambda model: OpenVinoEngine("openvino-gpu", model),
     "cpu": lambda model: OnnxRuntimeEngine("cpu", model),
 }
-AUTO_ORDER = ("cuda", "openvino", "cpu")
-ENGINE_NAMES = ("auto", *ENGINES)
-
-
-def fallback_order(name: str) -> tuple[str, ...]:
-    """The engines to try for the user's choice: `auto` means AUTO_ORDER; a named engine first, then the CPU ones.
-
-    A named engine that cannot *start* is an error and is not replaced; the rest of the order serves an engine that
-    started and broke later. UsageError for an unknown name.
-    """
-    if name == "auto":
-        return AUTO_ORDER
-    if name not in ENGINES:
-        raise UsageError(f"There is no engine '{name}'.", f"Choose one of: {', '.join(ENGINE_NAMES)}.")
-    return (name, *(other for other in AUTO_ORDER[1:] if other != name))
 
 
 def create_engine(name: str, model: Path) -> MattingEngine:

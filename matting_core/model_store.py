@@ -75,6 +75,12 @@ class ModelStore:
             raise ModelError(problem, _restore(entry))
         return entry
 
+    def locate(self, name: str) -> Path:
+        """The checked file of an installed model. Raises as `find` does."""
+        path = self.find(name).path
+        assert path is not None, "an entry without a problem is installed"
+        return path
+
     def verify(self) -> tuple[Verification, ...]:
         """Check every installed model's hash, and that what should be there is."""
         expected = [entry for entry in self.list() if entry.installed or entry.origin != "download"]

@@ -1,6 +1,7 @@
 """Picture files in and out: one reader and one writer for backgrounds, stills and snapshots."""
 
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
@@ -28,7 +29,7 @@ def read_image(path: Path) -> Image:
         raise MediaError(f"The picture {path} cannot be decoded ({error.err}).", "Choose a smaller one.") from error
     if image is None:
         raise MediaError(f"The file {path} is no picture that can be read.", "Use a JPEG, PNG or WebP file.")
-    return image  # type: ignore[return-value]
+    return cast(Image, image)
 
 
 def write_image(path: Path, image: Array) -> None:

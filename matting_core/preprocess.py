@@ -1,5 +1,7 @@
 """The one rule that makes a picture fit the network, and its inverse that brings alpha back."""
 
+from typing import cast
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -30,17 +32,16 @@ def shrink(image: Image, size: tuple[int, int]) -> Image:
     """
     height, width = size
     while image.shape[0] >= 2 * height and image.shape[1] >= 2 * width:
-        image = cv2.resize(image, (image.shape[1] // 2, image.shape[0] // 2), interpolation=cv2.INTER_AREA)
+        image = cast(Image, cv2.resize(image, (image.shape[1] // 2, image.shape[0] // 2), interpolation=cv2.INTER_AREA))
     if image.shape[:2] == size:
         return image
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+    return cast(Image, cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA))
 
 
 def to_blob(small: Image) -> Blob:
     """A picture of the network's size (uint8 h×w×3 BGR) as the network takes it: 1×3×h×w RGB in [−1, 1], new."""
-    return cv2.dnn.blobFromImage(  # type: ignore[return-value]
-        small, scalefactor=1 / 127.5, mean=(127.5, 127.5, 127.5), swapRB=True
-    )
+    blob = cv2.dnn.blobFromImage(small, scalefactor=1 / 127.5, mean=(127.5, 127.5, 127.5), swapRB=True)
+    return cast(Blob, blob)
 
 
 def restore_alpha(alpha: FloatAlpha, height: int, width: int) -> Alpha:
@@ -50,10 +51,10 @@ def restore_alpha(alpha: FloatAlpha, height: int, width: int) -> Alpha:
     """
     rounded = cv2.convertScaleAbs(alpha, alpha=255.0)
     if rounded.shape == (height, width):
-        return rounded  # type: ignore[return-value]
+        return cast(Alpha, rounded)
     shrinking = height * width < alpha.size
     interpolation = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
-    return cv2.resize(rounded, (width, height), interpolation=interpolation)  # type: ignore[return-value]
+    return cast(Alpha, cv2.resize(rounded, (width, height), interpolation=interpolation))
 
 
 def _to_multiple(length: float) -> int:

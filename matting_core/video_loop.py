@@ -1,27 +1,42 @@
 """VideoLoop: an endless sequence of pictures from a video file, each with the time at which it is due."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import av
-import numpy as np
 
 from matting_core.errors import MediaError
 from matting_core.frames import Image
+from matting_core.video_decode import to_bgr
 
 FALLBACK_FPS = 25.0
 
 
+class PictureLoop(Protocol):
+    """An endless supply of pictures for a video background."""
+
+    def next(self) -> tuple[Image, float] | None:
+        """The next picture and the time in seconds since the first at which it is due; None while there is none
+        yet, which the very first call never answers."""
+        ...
+
+    def close(self) -> None:
+        """Free the file. Safe to call twice."""
+        ...
+
+
 class VideoLoop:
-    """Decodes a video over and over. `fps` is the file's own rate.
+    """Decodes a video over and over, on the caller's thread. `fps` is the file's own rate; `fit` shapes each picture.
 
     Raises MediaError where the file is missing, is no video, or yields no picture.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, fit: Callable[[Image], Image] = lambda image: image) -> None:
         self.path = path
+        self._fit = fit
         self._offset_s = 0.0
+        self._end_s = 0.0
         try:
             self._container: Any = av.open(str(path))
             self._stream: Any = self._container.streams.video[0]
@@ -36,13 +51,13 @@ class VideoLoop:
             raise MediaError(f"The video {path} has no picture that can be read.", "Choose another file.")
 
     def next(self) -> tuple[Image, float]:
-        """The next picture (uint8 H×W×3 BGR, upright, new) and its due time in seconds since the first.
+        """The next picture (uint8 H×W×3 BGR, upright, fitted) and its due time in seconds since the first.
 
         Raises MediaError when the file can no longer be decoded at all.
         """
         if self._first is not None:
-            item, self._first = self._first, None
-            return item
+            first, self._first = self._first, None
+            return first
         item = self._pull()
         if item is None:
             self._rewind()
@@ -69,12 +84,12 @@ class VideoLoop:
             time_s = frame.time if frame.time is not None else number / self.fps
             start = time_s if start is None else start
             due = max(due, self._offset_s + time_s - start)
-            yield _upright(frame), due
+            yield self._fit(to_bgr(frame)), due
             due += 1.0 / self.fps
             self._end_s = due
 
     def _rewind(self) -> None:
-        self._offset_s = getattr(self, "_end_s", 0.0)
+        self._offset_s = self._end_s
         try:
             self._container.seek(0)
         except av.FFmpegError:
@@ -82,9 +97,3 @@ class VideoLoop:
             self._container = av.open(str(self.path))
             self._stream = self._container.streams.video[0]
         self._frames = self._decode_once()
-
-
-def _upright(frame: Any) -> Image:
-    image = frame.to_ndarray(format="bgr24")
-    turns = round(getattr(frame, "rotation", 0) / 90) % 4
-    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image

@@ -1,0 +1,98 @@
+"""`bench`: what each stage of a frame costs on this machine."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from matting_core.composite import Edges
+
+from app.camera import open_source
+from app.settings import Scene, Settings, parse_size
+from matting_core.background import open_background
+from matting_core.background_spec import parse_spec
+from matting_core.benchmark import Measurement, machine, measure, versions
+from matting_core.engine import create_engine
+from matting_core.errors import MediaError, UsageError
+from matting_core.frames import Image
+from matting_core.model_store import ModelStore
+from matting_core.pictures import IMAGE_SUFFIXES, read_image
+from matting_core.predictor import Predictor
+from matting_core.preprocess import network_size
+from matting_core.presets import find_preset
+
+BACKGROUND = "color:#3a2e26"
+DEMO_FRAMES = 30
+
+
+def bench(source: str, size: str, seconds: float, preset: str, engine: str, as_json: bool) -> int:
+    """Measure and print; source: 'demo', an image or a video. Returns the exit code."""
+    width, height = parse_size(size)
+    images = _images(source, size)
+    settings = Settings(preset=preset)
+    model = ModelStore().locate(settings.model)
+    runner = create_engine(engine, model)
+    looks = Scene()
+    edges = Edges(looks.edge_shift, looks.edge_feather, looks.light_wrap, looks.decontaminate)
+    predictor = Predictor(runner, find_preset(preset), looks.smoothing)
+    background = open_background(parse_spec(BACKGROUND), width, height)
+    try:
+        measured = measure(images, predictor, background, (width, height), edges, seconds)
+    finally:
+        runner.close()
+    h, w = network_size(height, width, predictor.preset.long_side)
+    result = {
+        "fps": round(measured.frames / measured.seconds, 2),
+        "frames": measured.frames,
+        "seconds": round(measured.seconds, 3),
+        "provider": runner.provider,
+        "engine": runner.name,
+        "model": settings.model,
+        "preset": preset,
+        "input_size": f"{w}x{h}",
+        "frame_size": f"{width}x{height}",
+        "stages": measured.percentiles(),
+        "machine": machine(),
+        "versions": versions(),
+    }
+    print(json.dumps(result) if as_json else _table(measured, f"{result['fps']} fps with {runner.provider}"))
+    return 0
+
+
+def _images(source: str, size: str) -> Iterator[Image]:
+    """Pictures without end, decoded beforehand where that is possible, so that only our own work is timed."""
+    if source == "demo":
+        demo = open_source(Settings(camera="demo", camera_size=size, camera_fps=240))
+        pictures = [demo.read().image for _ in range(DEMO_FRAMES)]
+        demo.close()
+    else:
+        path = Path(source)
+        if not path.is_file():
+            raise UsageError(f"The source {source} does not exist.", "Give an image or video file, or demo.")
+        is_image = path.suffix.lower() in IMAGE_SUFFIXES
+        pictures = [read_image(path)] if is_image else _first_pictures(path)
+    while True:
+        yield from pictures
+
+
+def _first_pictures(path: Path) -> list[Image]:
+    from app.video_file import VideoReader
+
+    reader = VideoReader(path)
+    pictures: list[Image] = []
+    for step in reader.read():
+        if isinstance(step, tuple):
+            pictures.append(step[0])
+            if len(pictures) == 2 * DEMO_FRAMES:
+                break
+    reader.close()
+    if not pictures:
+        raise MediaError(f"The video {path} has no picture that can be read.", "Give another file.")
+    return pictures
+
+
+def _table(measured: Measurement, headline: str) -> str:
+    rows = [f"{'stage':12} {'p50 ms':>9} {'p95 ms':>9}"]
+    rows += [
+        f"{name:12} {times['p50_ms']:9.2f} {times['p95_ms']:9.2f}" for name, times in measured.percentiles().items()
+    ]
+    return "\n".join([*rows, headline])

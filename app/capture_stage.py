@@ -1,0 +1,98 @@
+"""The capture thread: opens the source, hands its newest frame on, and waits for a camera that went away."""
+
+import logging
+import threading
+from typing import Protocol
+
+from app.board import Board
+from app.camera import BlackWatch, FrameSource, open_source
+from app.mailbox import Mailbox
+from app.settings import Settings
+from app.stats import StatsRecorder
+from matting_core.errors import SourceError
+from matting_core.frames import Frame
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 1.0
+
+
+class SourceOpener(Protocol):
+    """What opens a source; see app.camera.open_source."""
+
+    def __call__(self, settings: Settings, *, demo_if_none: bool) -> FrameSource: ...
+
+
+class CaptureStage:
+    """Body of the capture worker. Everything here runs on that worker's thread.
+
+    must_open: a source that cannot be opened at the start ends the stage instead of being waited for.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        outbox: Mailbox[Frame],
+        board: Board,
+        stats: StatsRecorder,
+        must_open: bool = False,
+        opener: SourceOpener = open_source,
+    ) -> None:
+        self._settings = settings
+        self._outbox = outbox
+        self._board = board
+        self._stats = stats
+        self._must_open = must_open
+        self._opener = opener
+
+    def run(self, stopping: threading.Event) -> None:
+        """Deliver frames until told to stop. Raises what makes waiting pointless (wrong use, a bug)."""
+        self._board.set(capture="starting")
+        never_open = True  # a camera that was lost must not be replaced by the demo
+        while not stopping.is_set():
+            try:
+                source = self._opener(self._settings, demo_if_none=never_open)
+            except SourceError as error:
+                if self._must_open and never_open:
+                    raise
+                self._wait_for_camera(error, stopping)
+                continue
+            never_open = False
+            try:
+                self._board.set(capture="running", source=source.description)
+                self._board.clear("camera")
+                self._deliver(source, stopping)
+            except SourceError as error:
+                self._wait_for_camera(error, stopping)
+            finally:
+                source.close()
+
+    def _deliver(self, source: FrameSource, stopping: threading.Event) -> None:
+        black = BlackWatch()
+        was_black = False
+        lap = self._stats.lap()
+        while not stopping.is_set():
+            frame = source.read()
+            lap("capture")
+            self._stats.count("captured")
+            is_black = black.update(frame)
+            self._outbox.put(frame)
+            if is_black != was_black:
+                was_black = is_black
+                self._tell_black(is_black)
+
+    def _wait_for_camera(self, error: SourceError, stopping: threading.Event) -> None:
+        self._board.set(capture="waiting", source="")
+        self._board.say("camera", error)
+        stopping.wait(RETRY_S)
+
+    def _tell_black(self, is_black: bool) -> None:
+        if is_black:
+            self._board.say(
+                "camera-black",
+                "The camera sends a black picture.",
+                "warning",
+                "Open its shutter or lid, or switch it on with its own key.",
+            )
+        else:
+            self._board.clear("camera-black")

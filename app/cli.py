@@ -1,0 +1,161 @@
+"""The commands. Each parses its options here and is carried out in a module of its own."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from matting_core.engine_names import ENGINE_NAMES
+from matting_core.errors import MattecamError, UsageError
+from matting_core.presets import DEFAULT_PRESET, PRESETS
+
+GOOD, FAILED, WRONG_USE = 0, 1, 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; 0 good, 2 wrong use, 1 failure with one sentence on standard error."""
+    options = _parser().parse_args(argv)
+    logging.basicConfig(
+        level=logging.DEBUG if options.debug else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    try:
+        return int(options.command(options))
+    except MattecamError as error:
+        if options.debug:
+            logging.exception("failed")
+        print(f"mattecam: {error}", file=sys.stderr)
+        return WRONG_USE if isinstance(error, UsageError) or isinstance(error.__cause__, UsageError) else FAILED
+    except KeyboardInterrupt:
+        return FAILED
+
+
+def _window(options: argparse.Namespace) -> int:
+    from app import settings
+    from app.ui.application import run_window
+
+    loaded, notices = settings.load()
+    return run_window(loaded, notices)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from app.run_command import run
+
+    return run(
+        camera=options.camera,
+        background=options.background,
+        output=options.output,
+        preset=options.preset,
+        engine=options.engine,
+        seconds=options.seconds,
+        as_json=options.json,
+    )
+
+
+def _process(options: argparse.Namespace) -> int:
+    from app.process_command import process
+
+    return process(
+        source=options.input,
+        output=options.output,
+        alpha=options.alpha,
+        background=options.background,
+        preset=options.preset,
+        engine=options.engine,
+        as_json=options.json,
+    )
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from app.bench_command import bench
+
+    return bench(
+        source=options.source,
+        size=options.size,
+        seconds=options.seconds,
+        preset=options.preset,
+        engine=options.engine,
+        as_json=options.json,
+    )
+
+
+def _models(options: argparse.Namespace) -> int:
+    from app.models_command import run
+
+    return run(options.action, getattr(options, "argument", None), options.json)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from app.doctor import run
+
+    return run(options.json)
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e6:
+        raise ValueError(text)
+    return value
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mattecam",
+        description="Replaces the background behind you, live. Without a command the window opens.",
+    )
+    parser.set_defaults(command=_window)
+    parser.add_argument("--debug", action="store_true", help="log everything and show tracebacks")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+    def add(name: str, command: Any, text: str) -> argparse.ArgumentParser:
+        # SUPPRESS keeps `--debug run` from being undone by the subcommand's own default.
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=command)
+        sub.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        sub.add_argument("--json", action="store_true", help="print one JSON object on the last line")
+        return sub
+
+    def add_engine_options(sub: argparse.ArgumentParser, preset: str | None, engine: str | None) -> None:
+        sub.add_argument("--preset", choices=tuple(PRESETS), default=preset, help="size of the network's input")
+        sub.add_argument("--engine", choices=ENGINE_NAMES, default=engine, help="what runs the network")
+
+    spec = "color:#rrggbb, blur, blur:N, transparent, none, or an image or video file"
+    run = add("run", _run, "Run live without a window.")
+    run.add_argument("--camera", help="index, name, device or file; 'demo' needs no camera")
+    run.add_argument("--background", metavar="SPEC", help=spec)
+    run.add_argument("--output", default="virtual", metavar="virtual|null|PATH", help="where the picture goes")
+    run.add_argument("--seconds", type=_seconds, metavar="N", help="stop after N seconds")
+    add_engine_options(run, None, None)
+
+    process = add("process", _process, "Replace the background in an image, a folder of images, or a video.")
+    process.add_argument("input", type=Path, metavar="INPUT")
+    process.add_argument("--output", type=Path, metavar="OUT", help="the file or folder to write")
+    process.add_argument("--background", default="blur", metavar="SPEC", help=spec)
+    process.add_argument("--alpha", type=Path, metavar="PATH", help="write the mattes, too")
+    add_engine_options(process, DEFAULT_PRESET, "auto")
+
+    bench = add("bench", _bench, "Measure each stage's time on this machine.")
+    bench.add_argument("--source", default="demo", metavar="PATH", help="a video or image file; the demo by default")
+    bench.add_argument("--size", default="1280x720", metavar="WxH")
+    bench.add_argument("--seconds", type=_seconds, default=10.0, metavar="N")
+    add_engine_options(bench, DEFAULT_PRESET, "auto")
+
+    models = add("models", _models, "List, check, download and import models.")
+    actions = models.add_subparsers(dest="action", required=True, metavar="list|get|import|verify")
+    for action, argument, text in (
+        ("list", None, "what is there and what can be downloaded"),
+        ("verify", None, "check every model file against its SHA-256"),
+        ("get", "NAME", "download a model"),
+        ("import", "FILE", "add a released MODNet file"),
+    ):
+        sub = actions.add_parser(action, help=text, description=text)
+        sub.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        sub.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        if argument:
+            sub.add_argument("argument", metavar=argument)
+
+    add("doctor", _doctor, "Say what this machine has, what is wrong, and the command that mends it.")
+    return parser

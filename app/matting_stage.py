@@ -1,0 +1,164 @@
+"""The matting thread: loads the model, gives every frame its alpha, and replaces an engine that keeps failing."""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from matting_core.model_store import ModelStore
+
+from app.board import Board
+from app.mailbox import Mailbox
+from app.settings import Settings
+from app.stats import StatsRecorder
+from matting_core.engine import MattingEngine, create_engine
+from matting_core.engine_names import fallback_order
+from matting_core.errors import EngineError, InferenceFailed
+from matting_core.fit import fit_frame
+from matting_core.frames import Frame, MattedFrame
+from matting_core.predictor import Predictor
+from matting_core.preprocess import network_size
+from matting_core.presets import find_preset
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.2
+FAILURES_BEFORE_REBUILD = 3
+SUCCESSES_TO_TRUST = 100
+
+EngineFactory = Callable[[str, Path], MattingEngine]
+
+
+@dataclass(frozen=True, slots=True)
+class Blank:
+    """Takes a matted frame's place where there is no valid matte: the output shows a slate."""
+
+
+class MattingStage:
+    """Body of the matting worker. Everything here runs on that worker's thread.
+
+    size: (width, height) of the canvas, to which every frame is fitted before it is matted.
+    """
+
+    def __init__(
+        self,
+        settings: Callable[[], Settings],
+        size: tuple[int, int],
+        inbox: Mailbox[Frame],
+        outbox: Mailbox[MattedFrame | Blank],
+        board: Board,
+        stats: StatsRecorder,
+        engine_factory: EngineFactory = create_engine,
+    ) -> None:
+        self._settings = settings
+        self._size = size
+        self._inbox = inbox
+        self._outbox = outbox
+        self._board = board
+        self._stats = stats
+        self._engine_factory = engine_factory
+        self._engines_left: list[str] = []
+        self._failures = 0
+        self._successes = 0
+        self._rebuilt = False
+
+    def run(self, stopping: threading.Event) -> None:
+        """Matte frames until told to stop. Raises when no engine is left that works."""
+        self._board.set(matting="starting")
+        settings = self._settings()
+        model = ModelStore().locate(settings.model)
+        self._engines_left = list(fallback_order(settings.engine))
+        predictor = self._start(settings.engine, model)
+        taken = settled = 0
+        try:
+            while not stopping.is_set():
+                frame = self._inbox.take(POLL_S)
+                if frame is None:
+                    continue
+                taken += 1
+                try:
+                    settled += self._matte(predictor, frame)
+                    self._succeeded()
+                except InferenceFailed as error:
+                    settled += 1
+                    if self._failed(error):
+                        predictor = self._replace(predictor, model)
+        finally:
+            # What a delaying stabiliser still holds is never shown.
+            self._stats.count("dropped_unmatted", taken - settled)
+            predictor.engine.close()
+
+    def _start(self, name: str, model: Path) -> Predictor:
+        settings = self._settings()
+        engine = self._engine_factory(name, model)
+        predictor = Predictor(engine, find_preset(settings.preset), settings.smoothing)
+        width, height = self._size
+        try:
+            predictor.warm_up(height, width)
+        except BaseException:
+            engine.close()
+            raise
+        h, w = network_size(height, width, predictor.preset.long_side)
+        self._board.set(matting="running", engine=engine.name, provider=engine.provider, input_size=f"{w}x{h}")
+        return predictor
+
+    def _matte(self, predictor: Predictor, frame: Frame) -> int:
+        """Matte one frame; 1 if a matted frame left for the output, 0 if the stabiliser holds it back."""
+        settings = self._settings()
+        predictor.set_smoothing(settings.smoothing)
+        lap = self._stats.lap()
+        fitted = fit_frame(frame.image, *self._size, settings.mirror)
+        lap("fit")
+        try:
+            matted = predictor.predict(Frame(fitted, frame.captured_at, frame.index), lap)
+        except InferenceFailed:
+            raise
+        except Exception as error:
+            raise InferenceFailed(f"Matting a frame failed ({type(error).__name__}: {error}).") from error
+        if matted is None:
+            return 0
+        self._stats.count("matted")
+        self._outbox.put(matted)
+        return 1
+
+    def _succeeded(self) -> None:
+        self._failures = 0
+        self._successes += 1
+        if self._successes == SUCCESSES_TO_TRUST:
+            self._rebuilt = False
+
+    def _failed(self, error: InferenceFailed) -> bool:
+        """Show a slate for this frame; True when the engine has failed too often in a row."""
+        log.warning("%s", error)
+        self._stats.count("failed")
+        self._outbox.put(Blank())
+        self._failures += 1
+        self._successes = 0
+        self._last_error = error
+        return self._failures >= FAILURES_BEFORE_REBUILD
+
+    def _replace(self, predictor: Predictor, model: Path) -> Predictor:
+        """The same engine built again; where that did not help before, the next one in the order."""
+        name = predictor.engine.name
+        predictor.engine.close()
+        self._board.set(matting="starting")
+        self._failures = 0
+        if name in self._engines_left:
+            self._engines_left = self._engines_left[self._engines_left.index(name) + 1 :]
+        candidates = self._engines_left if self._rebuilt else [name, *self._engines_left]
+        for candidate in candidates:
+            try:
+                rebuilt = self._start(candidate, model)
+            except EngineError as error:
+                log.warning("engine %s does not start: %s", candidate, error)
+                continue
+            self._rebuilt = candidate == name
+            what = "was started again" if self._rebuilt else f"was replaced by {candidate}"
+            self._board.say(
+                "engine", f"The {name} engine kept failing and {what}.", "warning", self._last_error.problem
+            )
+            return rebuilt
+        raise EngineError(
+            f"The {name} engine keeps failing and no other one works here.", "Choose another engine and restart."
+        ) from self._last_error

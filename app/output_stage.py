@@ -1,0 +1,187 @@
+"""The output thread: lays each matted frame on the background and sends it; a slate wherever there is no matte."""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import cv2
+import numpy as np
+from matting_core.composite import Compositor, Edges
+
+from app.background_loader import BackgroundLoader
+from app.board import Board
+from app.mailbox import Mailbox
+from app.matting_stage import Blank
+from app.settings import Settings
+from app.sinks import Sinks
+from app.slate import draw_slate, reason
+from app.stats import StatsRecorder
+from app.status import Preview
+from matting_core.background import Background
+from matting_core.errors import MediaError
+from matting_core.frames import Alpha, Image, MattedFrame
+from matting_core.pictures import write_image
+
+log = logging.getLogger(__name__)
+
+KEEP_ALIVE_S = 0.1
+"""An output is fed at least this often, so that a reader does not take it for dead."""
+ANIMATION_S = 1 / 30
+STALE_S = 1.0
+"""A frame is shown at most this long: a person frozen for longer would look live and not be."""
+PREVIEW_S = 1 / 30
+PREVIEW_LONG_SIDE = 960
+
+
+class OutputStage:
+    """Body of the output worker, which lives as long as the app. All but `do` and `take_preview` run on its thread."""
+
+    def __init__(
+        self,
+        settings: Callable[[], Settings],
+        size: tuple[int, int],
+        inbox: Mailbox[MattedFrame | Blank],
+        board: Board,
+        stats: StatsRecorder,
+        paused: threading.Event,
+        open_sinks: Callable[[], Sinks],
+    ) -> None:
+        self._settings = settings
+        self._size = size
+        self._inbox = inbox
+        self._board = board
+        self._stats = stats
+        self._paused = paused
+        self._open_sinks = open_sinks
+        self._commands: queue.SimpleQueue[Callable[[Sinks], None]] = queue.SimpleQueue()
+        self._backgrounds = BackgroundLoader(*size, board)
+        self._compositor = Compositor(*size)
+        self._canvas: Image = np.empty((size[1], size[0], 3), np.uint8)
+        self._slates: dict[str, Image] = {}
+        self._last: MattedFrame | None = None
+        self._fresh_at_s = 0.0
+        self._sent_at_s = 0.0
+        self._newest_canvas: Image | None = None
+        self._newest_alpha: Alpha | None = None
+        self._preview_at_s = 0.0
+        self._preview_serial = 0
+        self._preview: Preview | None = None
+
+    def do(self, command: Callable[[Sinks], None]) -> None:
+        """Have the output thread run a command before its next frame. Any thread."""
+        self._commands.put(command)
+
+    def take_preview(self) -> Preview | None:
+        """The newest preview, once. Any thread."""
+        preview, self._preview = self._preview, None
+        return preview
+
+    def snapshot(self, path: Path) -> None:
+        """Write the newest canvas as a picture; how it went is told on the board."""
+        if self._newest_canvas is None:
+            return
+        try:
+            write_image(path, self._newest_canvas)
+            self._board.say("snapshot", f"The snapshot was saved as {path}.", "info")
+        except MediaError as error:
+            self._board.say("snapshot", error)
+
+    def run(self, stopping: threading.Event) -> None:
+        """Feed the outputs until told to stop; the last thing they get is a slate."""
+        self._board.set(output="starting")
+        sinks = self._open_sinks()
+        try:
+            while not stopping.is_set():
+                while not self._commands.empty():
+                    self._commands.get()(sinks)
+                settings = self._settings()
+                sinks.refresh(settings)
+                self._board.set(output="running")
+                self._step(sinks, settings, stopping)
+            self._send_slate(sinks)
+        finally:
+            self._backgrounds.close()
+            sinks.close()
+
+    def _step(self, sinks: Sinks, settings: Settings, stopping: threading.Event) -> None:
+        """Wait for what is due next, a new frame, an animated background or a sign of life, and send it."""
+        background = self._backgrounds.current(settings)
+        animated = background is not None and background.animated and self._last is not None
+        pause_s = self._sent_at_s + 0.8 / settings.output_fps - time.monotonic()
+        if pause_s > 0:
+            stopping.wait(pause_s)
+        item = self._inbox.take(ANIMATION_S if animated else KEEP_ALIVE_S)
+        now_s = time.monotonic()
+        fresh = isinstance(item, MattedFrame)
+        if isinstance(item, MattedFrame):
+            self._last, self._fresh_at_s = item, now_s
+        elif item is not None or now_s - self._fresh_at_s > STALE_S:
+            self._last = None
+        if self._paused.is_set() or self._last is None or background is None:
+            if fresh:
+                self._stats.count("dropped_unsent")
+            self._send_slate(sinks)
+            return
+        if fresh or animated:
+            self._show(sinks, settings, background, self._last, fresh)
+        elif self._newest_canvas is not None:
+            self._send(sinks, self._newest_canvas, self._newest_alpha, now_s)
+            self._stats.count("repeated")
+
+    def _show(self, sinks: Sinks, settings: Settings, background: Background, matted: MattedFrame, fresh: bool) -> None:
+        now_s = time.monotonic()
+        lap = self._stats.lap()
+        behind = background.render(matted, now_s)
+        lap("background")
+        spec = self._backgrounds.spec
+        alpha: Alpha | None = None
+        if spec == "none":
+            np.copyto(self._canvas, matted.frame.image)
+        else:
+            edges = Edges(settings.edge_shift, settings.edge_feather, settings.light_wrap, settings.decontaminate)
+            used = self._compositor.render(matted, behind, edges, self._canvas)
+            alpha = used if spec == "transparent" else None
+        lap("composite")
+        self._send(sinks, self._canvas, alpha, now_s)
+        lap("send")
+        if fresh:
+            self._stats.count("shown")
+            self._stats.latency((time.monotonic() - matted.frame.captured_at) * 1e3)
+        else:
+            self._stats.count("repeated")
+        self._make_preview(self._canvas, matted.frame.image if settings.split_view else None)
+        lap("preview")
+
+    def _send_slate(self, sinks: Sinks) -> None:
+        text = reason(self._board.read(), self._paused.is_set())
+        if text not in self._slates:
+            self._slates[text] = draw_slate(*self._size, text)
+        slate = self._slates[text]
+        self._send(sinks, slate, None, time.monotonic())
+        self._stats.count("slates")
+        self._make_preview(slate, None)
+
+    def _send(self, sinks: Sinks, canvas: Image, alpha: Alpha | None, now_s: float) -> None:
+        sinks.send(canvas, alpha, now_s)
+        self._newest_canvas, self._newest_alpha = canvas, alpha
+        self._sent_at_s = time.monotonic()
+        self._stats.count("sent")
+
+    def _make_preview(self, canvas: Image, before: Image | None) -> None:
+        now_s = time.monotonic()
+        if now_s - self._preview_at_s < PREVIEW_S * 0.9:
+            return
+        self._preview_at_s = now_s
+        self._preview_serial += 1
+        self._preview = Preview(_small(canvas), self._preview_serial, None if before is None else _small(before))
+
+
+def _small(canvas: Image) -> Image:
+    height, width = canvas.shape[:2]
+    scale = min(1.0, PREVIEW_LONG_SIDE / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return cast(Image, cv2.resize(canvas, size, interpolation=cv2.INTER_LINEAR)) if scale < 1 else canvas.copy()

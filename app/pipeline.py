@@ -1,0 +1,211 @@
+"""Pipeline: builds and owns the three workers, and is the one door that the window and the commands go through."""
+
+import dataclasses
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from app.board import Board
+from app.camera import open_source
+from app.capture_stage import CaptureStage, SourceOpener
+from app.mailbox import Mailbox
+from app.matting_stage import Blank, EngineFactory, MattingStage
+from app.output import Output
+from app.output_stage import OutputStage
+from app.settings import RESTART_FIELDS, Settings, parse_size
+from app.sinks import Sinks, VirtualFactory
+from app.stats import StatsRecorder
+from app.status import Preview, Stats, Status
+from app.virtual_camera import VirtualCameraOutput
+from app.worker import Worker
+from matting_core.engine import create_engine
+from matting_core.errors import StageFailed
+from matting_core.frames import Frame, MattedFrame
+
+log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Parts:
+    """What a pipeline is built from, where it is not the usual: other devices for tests, other habits for `run`.
+
+    outputs: opened outputs that are fed beside the virtual camera; the pipeline closes them. must_open: a source or
+    virtual camera that cannot be opened ends its stage instead of being waited for.
+    """
+
+    open_source: SourceOpener = open_source
+    create_engine: EngineFactory = create_engine
+    open_virtual_camera: VirtualFactory = VirtualCameraOutput
+    outputs: tuple[Output, ...] = ()
+    must_open: bool = False
+
+
+class Upstream:
+    """One capture and one matting worker with the mailbox between them. Single-use: a restart builds a new one,
+    which waits on its own threads until the one before it has let go of the camera and the engine."""
+
+    def __init__(self, pipeline: "Pipeline", before: "Upstream | None") -> None:
+        self._before = before
+        stats, board, parts = pipeline.recorder, pipeline.board, pipeline.parts
+        self._frames: Mailbox[Frame] = Mailbox(lambda _frame: stats.count("dropped_unmatted"))
+        capture = CaptureStage(
+            pipeline.settings, self._frames, board, stats, parts.must_open and before is None, parts.open_source
+        )
+        matting = MattingStage(
+            lambda: pipeline.settings, pipeline.size, self._frames, pipeline.matted, board, stats, parts.create_engine
+        )
+        self._workers = tuple(
+            Worker(name, self._after_before(body), pipeline.failed)
+            for name, body in (("capture", capture.run), ("matting", matting.run))
+        )
+
+    def start(self) -> None:
+        for worker in self._workers:
+            worker.start()
+
+    def ask_to_stop(self) -> None:
+        for worker in self._workers:
+            worker.ask_to_stop()
+
+    def join(self, until_s: float | None = None) -> bool:
+        """Wait until both threads, and those of every upstream before, have ended; False if time ran out."""
+        before = self._before
+        ended = before is None or before.join(until_s)
+        for worker in self._workers:
+            ended &= worker.join(60.0 if until_s is None else max(0.0, until_s - time.monotonic()))
+        self._frames.close()
+        if ended:
+            self._before = None
+        return ended
+
+    def _after_before(self, body: Callable[[threading.Event], None]) -> Callable[[threading.Event], None]:
+        def run(stopping: threading.Event) -> None:
+            before = self._before
+            while before is not None and not before.join(time.monotonic() + 0.1):
+                pass
+            if not stopping.is_set():
+                body(stopping)
+
+        return run
+
+
+class Pipeline:
+    """Camera to outputs. Used from one controlling thread; nothing here but `stop` makes it wait.
+
+    The output worker lives from `start` to `stop`. Capture and matting are rebuilt when a setting of RESTART_FIELDS
+    changes, and the outputs show a slate meanwhile. Every other setting is read once a frame.
+    """
+
+    def __init__(self, settings: Settings, parts: Parts | None = None) -> None:
+        self.settings = settings
+        self.parts = parts or Parts()
+        self.size = parse_size(settings.output_size)
+        self.board = Board()
+        self.recorder = StatsRecorder()
+        self.matted: Mailbox[MattedFrame | Blank] = Mailbox(self._count_unsent)
+        self._paused = threading.Event()
+        self._failed = threading.Event()
+        self.failure: StageFailed | None = None
+        self._output = OutputStage(
+            lambda: self.settings, self.size, self.matted, self.board, self.recorder, self._paused, self._open_sinks
+        )
+        self._output_worker = Worker("output", self._output.run, self.failed)
+        self._upstream = Upstream(self, None)
+
+    def start(self) -> None:
+        """Start the three threads and return at once."""
+        self._output_worker.start()
+        self._upstream.start()
+
+    def apply(self, settings: Settings) -> None:
+        """Take new settings from the next frame on; restarts capture and matting where they need it."""
+        changed = {name for name in RESTART_FIELDS if getattr(settings, name) != getattr(self.settings, name)}
+        self.settings = settings
+        if changed:
+            self.restart()
+
+    def restart(self) -> None:
+        """Build capture and matting anew with the settings of now, also after one of them failed."""
+        for key in ("camera", "camera-black", "engine", "capture", "matting"):
+            self.board.clear(key)
+        old = self._upstream
+        old.ask_to_stop()
+        self.matted.put(Blank())
+        self._upstream = Upstream(self, old)
+        self._upstream.start()
+
+    def pause(self, paused: bool) -> None:
+        """While paused every output shows a slate, whatever the camera sees."""
+        if paused:
+            self._paused.set()
+        else:
+            self._paused.clear()
+
+    def start_recording(self, path: Path) -> None:
+        """Record to a file from now on; Status.recording and the notices tell how it goes."""
+        self._output.do(lambda sinks: sinks.start_recording(path))
+
+    def stop_recording(self) -> None:
+        """Finish the recording."""
+        self._output.do(lambda sinks: sinks.stop_recording())
+
+    def snapshot(self, path: Path) -> None:
+        """Write what the outputs show now as a picture; a notice of key 'snapshot' tells how it went."""
+        self._output.do(lambda _sinks: self._output.snapshot(path))
+
+    def preview(self) -> Preview | None:
+        """The newest preview, or None if there is none since the last call."""
+        return self._output.take_preview()
+
+    def status(self) -> Status:
+        """Everything there is to say, in one immutable snapshot."""
+        return dataclasses.replace(self.board.read(), paused=self._paused.is_set(), stats=self.recorder.snapshot())
+
+    def run_stats(self) -> Stats:
+        """The figures with the latency over the whole run."""
+        return self.recorder.snapshot(whole_run=True)
+
+    def dismiss(self, key: str) -> None:
+        """Take a notice down."""
+        self.board.clear(key)
+
+    def wait_for_failure(self, timeout_s: float) -> bool:
+        """Wait until a stage has failed; True if one has."""
+        return self._failed.wait(timeout_s)
+
+    def stop(self, timeout_s: float = 2.0) -> bool:
+        """Stop and join every thread; True when all have ended in time. The outputs get a last slate."""
+        until_s = time.monotonic() + timeout_s
+        self._upstream.ask_to_stop()
+        self._output_worker.ask_to_stop()
+        ended = self._upstream.join(until_s)
+        self.matted.close()
+        ended &= self._output_worker.join(max(0.0, until_s - time.monotonic()))
+        if not ended:
+            log.error("a thread did not end within %.1f s", timeout_s)
+        self.board.set(capture="stopped", matting="stopped", output="stopped")
+        return ended
+
+    def failed(self, failure: StageFailed) -> None:
+        """A worker's report that it has ended on an error; called on that worker's thread."""
+        self.failure = self.failure or failure
+        self.board.set(**{failure.stage: "failed"})
+        self.board.say(failure.stage, failure)
+        self.matted.put(Blank())
+        self._failed.set()
+
+    def _open_sinks(self) -> Sinks:
+        return Sinks(
+            self.size,
+            self.settings.output_fps,
+            self.board,
+            self.parts.outputs,
+            self.parts.must_open,
+            self.parts.open_virtual_camera,
+        )
+
+    def _count_unsent(self, item: MattedFrame | Blank) -> None:
+        if isinstance(item, MattedFrame):
+            self.recorder.count("dropped_unsent")

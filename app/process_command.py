@@ -1,0 +1,236 @@
+"""`process`: an image, a folder of images or a video in, the same kind out."""
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from matting_core.model_store import ModelStore
+from tqdm import tqdm
+
+from app.studio import Studio
+from app.video_file import VideoReader, VideoWriter, carries_alpha
+from matting_core.background_spec import BackgroundSpec, parse_spec
+from matting_core.engine import MattingEngine, create_engine
+from matting_core.errors import MediaError, UsageError
+from matting_core.fit import fit_image
+from matting_core.frames import Frame, Image, MattedFrame
+from matting_core.pictures import IMAGE_SUFFIXES, read_image, write_image
+from matting_core.predictor import Predictor, matte_still
+from matting_core.preprocess import network_size
+from matting_core.presets import Preset, find_preset
+
+MODEL = "modnet_photographic"
+SMOOTHING = "motion"
+
+
+@dataclass(slots=True)
+class Job:
+    """What one call of `process` works with, and what it has done so far."""
+
+    engine: MattingEngine
+    preset: Preset
+    background: BackgroundSpec
+    output: Path | None
+    alpha: Path | None
+    frames: int = 0
+    input_size: str = ""
+    skipped: list[str] = field(default_factory=list)
+
+
+def process(
+    source: Path,
+    output: Path | None,
+    alpha: Path | None,
+    background: str,
+    preset: str,
+    engine: str,
+    as_json: bool,
+) -> int:
+    """Process one input; returns the exit code. Raises UsageError and MediaError, with nothing half-written."""
+    _check_paths(source, output, alpha)
+    model = ModelStore().locate(MODEL)
+    job = Job(create_engine(engine, model), find_preset(preset), parse_spec(background), output, alpha)
+    began_s = time.monotonic()
+    try:
+        if source.is_dir():
+            _process_folder(job, source)
+        elif source.suffix.lower() in IMAGE_SUFFIXES:
+            _process_images(job, [(source, output, alpha)])
+        else:
+            _process_video(job, source)
+    finally:
+        job.engine.close()
+    seconds = time.monotonic() - began_s
+    result = {
+        "frames": job.frames,
+        "seconds": round(seconds, 3),
+        "fps": round(job.frames / seconds, 2),
+        "provider": job.engine.provider,
+        "model": MODEL,
+        "input_size": job.input_size,
+        "skipped": job.skipped,
+    }
+    print(json.dumps(result) if as_json else f"{job.frames} frames in {seconds:.1f} s with {job.engine.provider}.")
+    if job.skipped:
+        raise MediaError(f"{len(job.skipped)} files could not be read: {', '.join(job.skipped)}.", "The rest is done.")
+    return 0
+
+
+def _check_paths(source: Path, output: Path | None, alpha: Path | None) -> None:
+    if output is None and alpha is None:
+        raise UsageError("There is nothing to write.", "Give --output, --alpha or both.")
+    if not source.exists():
+        raise UsageError(f"The input {source} does not exist.", "Check the path.")
+    for target in (output, alpha):
+        if target is not None and target.exists() and target.samefile(source):
+            raise UsageError(f"The input {source} would be overwritten.", "Choose another path for the result.")
+    if output is not None and alpha is not None and output.resolve() == alpha.resolve():
+        raise UsageError(f"The result and its mattes would both be {output}.", "Give two paths.")
+
+
+def _process_folder(job: Job, folder: Path) -> None:
+    images = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    if not images:
+        raise UsageError(f"The folder {folder} has no images.", "Give one with JPEG, PNG or WebP files.")
+    stems: dict[str, Path] = {}
+    for path in images:
+        twin = stems.setdefault(path.stem, path)
+        if twin is not path:
+            raise UsageError(f"{twin.name} and {path.name} would get the same matte's name.", "Rename one of them.")
+    _process_images(
+        job,
+        [
+            (
+                path,
+                None if job.output is None else job.output / path.name,
+                None if job.alpha is None else job.alpha / f"{path.stem}.png",
+            )
+            for path in images
+        ],
+    )
+
+
+def _process_images(job: Job, work: list[tuple[Path, Path | None, Path | None]]) -> None:
+    """Each (source, result, matte) in turn; in a folder an unreadable one is skipped and named."""
+    studio: Studio | None = None
+    for source, result, matte in tqdm(work, unit="image", disable=len(work) == 1):
+        try:
+            image = read_image(source)
+        except MediaError:
+            if len(work) == 1:
+                raise
+            job.skipped.append(source.name)
+            continue
+        height, width = image.shape[:2]
+        alpha = matte_still(job.engine, job.preset, image)
+        h, w = network_size(height, width, job.preset.long_side)
+        job.input_size = f"{w}x{h}"
+        if matte is not None:
+            write_image(matte, alpha)
+        if result is not None:
+            if studio is None or studio.size != (width, height):
+                studio = Studio(job.background, (width, height))
+            matted = MattedFrame(Frame(image, 0.0, job.frames), alpha)
+            if job.background.kind == "transparent":
+                write_image(result.with_suffix(".png"), studio.cut_out(matted))
+            else:
+                write_image(result, studio.compose(matted, 0.0))
+        job.frames += 1
+
+
+def _process_video(job: Job, source: Path) -> None:
+    reader = VideoReader(source)
+    with contextlib.closing(reader), _beside(job.output) as picture_path, _beside(job.alpha) as matte_path:
+        predictor = Predictor(job.engine, job.preset, SMOOTHING)
+        film: Film | None = None
+        sound_before: list[Any] = []
+        with tqdm(total=reader.frames or None, unit="frame") as progress:
+            try:
+                for step in reader.read():
+                    if not isinstance(step, tuple):
+                        film.add_sound(step) if film else sound_before.append(step)
+                        continue
+                    image, stamp = step
+                    if film is None:
+                        film = Film(job, reader, (image.shape[1], image.shape[0]), picture_path, matte_path)
+                        for packet in sound_before:
+                            film.add_sound(packet)
+                    film.add(predictor, image, stamp)
+                    progress.update()
+                if film is None:
+                    raise MediaError(f"The video {source} has no picture that can be read.", "Give another file.")
+                film.finish()
+            finally:
+                if film is not None:
+                    film.close()
+
+
+class Film:
+    """The results of one video: the composited film with the old sound, the mattes, or both."""
+
+    def __init__(
+        self, job: Job, reader: VideoReader, size: tuple[int, int], picture: Path | None, matte: Path | None
+    ) -> None:
+        self._job = job
+        self._size = size
+        self._time_base = reader.stream.time_base
+        self._cut_out = picture is not None and job.background.kind == "transparent" and carries_alpha(picture)
+        self._studio = Studio(job.background, size)
+        pixels = "bgra" if self._cut_out else "bgr24"
+        self._picture = None if picture is None else VideoWriter(picture, size, reader, pixels)
+        self._matte = None if matte is None else VideoWriter(matte, size, reader, "gray")
+        h, w = network_size(size[1], size[0], job.preset.long_side)
+        job.input_size = f"{w}x{h}"
+
+    def add(self, predictor: Predictor, image: Image, stamp: int) -> None:
+        """Matte and write one frame at its time stamp."""
+        image = fit_image(image, *self._size, "cover")
+        matted = predictor.predict(Frame(image, float(stamp * self._time_base), self._job.frames))
+        assert matted is not None, "this stabiliser holds no frame back"
+        if self._matte is not None:
+            self._matte.write(matted.alpha, stamp)
+        if self._picture is not None:
+            studio = self._studio
+            done = studio.cut_out(matted) if self._cut_out else studio.compose(matted, matted.frame.captured_at)
+            self._picture.write(done, stamp)
+        self._job.frames += 1
+
+    def add_sound(self, packet: Any) -> None:
+        """Carry one packet of the old sound over."""
+        if self._picture is not None:
+            self._picture.write_audio(packet)
+
+    def finish(self) -> None:
+        """Complete the files."""
+        for writer in (self._picture, self._matte):
+            if writer is not None:
+                writer.close()
+
+    def close(self) -> None:
+        """Free everything, finished or not."""
+        self._studio.close()
+        for writer in (self._picture, self._matte):
+            if writer is not None:
+                writer.abandon()
+
+
+@contextlib.contextmanager
+def _beside(target: Path | None) -> Iterator[Path | None]:
+    """A path beside `target`, of the same suffix, which becomes `target` when the block ends well."""
+    if target is None:
+        yield None
+        return
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MediaError(f"The folder {target.parent} cannot be made ({error.strerror}).", "Choose another.") from error
+    part = target.with_name(f".{target.stem}.part{target.suffix}")
+    try:
+        yield part
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,142 @@
+"""`run`: the live pipeline without a window, for streamers and scripts."""
+
+import contextlib
+import json
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from app import settings as settings_file
+from app.output import Output, open_output
+from app.pipeline import Parts, Pipeline
+from app.settings import Settings, parse_size
+from app.status import Status
+from matting_core.errors import MattecamError
+
+log = logging.getLogger(__name__)
+
+REPORT_S = 5.0
+
+
+def run(
+    camera: str | None,
+    background: str | None,
+    output: str,
+    preset: str | None,
+    engine: str | None,
+    seconds: float | None,
+    as_json: bool,
+) -> int:
+    """Run until `seconds` are over, a signal comes or a stage fails; options left out come from the user's settings.
+
+    output: 'virtual', 'null' or a video file. Raises what made a stage fail; returns the exit code.
+    """
+    saved, notices = settings_file.load()
+    for notice in notices:
+        print(f"mattecam: {notice}", file=sys.stderr)
+    chosen = {"camera": camera, "background": background, "preset": preset, "engine": engine}
+    settings = saved.changed(
+        virtual_camera=output == "virtual", **{name: value for name, value in chosen.items() if value is not None}
+    )
+    pipeline = Pipeline(settings, Parts(outputs=_open_outputs(output, settings), must_open=True))
+    began_s = time.monotonic()
+    with _signals() as interrupted:
+        pipeline.start()
+        try:
+            _watch(pipeline, interrupted, None if seconds is None else began_s + seconds)
+        finally:
+            ended_s = time.monotonic()
+            status = pipeline.status()
+            joined = pipeline.stop()
+    if pipeline.failure is not None:
+        raise pipeline.failure
+    if not joined:
+        raise MattecamError("A part of Mattecam did not stop in time.", "Report it with the log of --debug.")
+    _report(pipeline, status, settings, ended_s - began_s, as_json)
+    return 0
+
+
+def _open_outputs(output: str, settings: Settings) -> tuple[Output, ...]:
+    if output == "virtual":
+        return ()  # the pipeline's own
+    return (open_output(output, parse_size(settings.output_size), settings.output_fps),)
+
+
+def _watch(pipeline: Pipeline, interrupted: threading.Event, until_s: float | None) -> None:
+    reported_s = time.monotonic()
+    told: set[str] = set()
+    while not interrupted.wait(0.05):
+        now_s = time.monotonic()
+        if pipeline.failure is not None or (until_s is not None and now_s >= until_s):
+            return
+        status = pipeline.status()
+        for notice in status.notices:
+            if notice.problem not in told:
+                told.add(notice.problem)
+                print(f"mattecam: {notice.problem} {notice.mend}".rstrip(), file=sys.stderr)
+        if now_s - reported_s >= REPORT_S:
+            reported_s = now_s
+            print(_line(status), file=sys.stderr)
+
+
+def _line(status: Status) -> str:
+    stats = status.stats
+    return (
+        f"{status.source} → {', '.join(status.outputs)}: {stats.matting_fps:.1f} fps with {status.provider}, "
+        f"latency {stats.latency_p50_ms:.0f} ms, {stats.dropped} dropped, {stats.slates} slates"
+    )
+
+
+def _report(pipeline: Pipeline, status: Status, settings: Settings, seconds: float, as_json: bool) -> None:
+    stats = pipeline.run_stats()
+    if not as_json:
+        print(f"{stats.shown} frames in {seconds:.1f} s. {_line(status)}")
+        return
+    result: dict[str, Any] = {
+        "frames": stats.shown,
+        "seconds": round(seconds, 3),
+        "fps": round(stats.shown / seconds, 2),
+        "provider": status.provider,
+        "engine": status.engine,
+        "model": settings.model,
+        "input_size": status.input_size,
+        "source": status.source,
+        "outputs": list(status.outputs),
+        "captured": stats.captured,
+        "matted": stats.matted,
+        "failed": stats.failed,
+        "sent": stats.sent,
+        "shown": stats.shown,
+        "dropped": stats.dropped,
+        "dropped_unmatted": stats.dropped_unmatted,
+        "dropped_unsent": stats.dropped_unsent,
+        "repeated": stats.repeated,
+        "slates": stats.slates,
+        "latency_ms": {
+            "p50": round(stats.latency_p50_ms, 2),
+            "p95": round(stats.latency_p95_ms, 2),
+            "p99": round(stats.latency_p99_ms, 2),
+        },
+        "stages": {
+            name: {"p50_ms": round(times.p50_ms, 3), "p95_ms": round(times.p95_ms, 3)}
+            for name, times in stats.stages.items()
+        },
+    }
+    print(json.dumps(result))
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[threading.Event]:
+    """An event that SIGINT and SIGTERM set, so that both end the run in order; the old handlers come back after."""
+    interrupted = threading.Event()
+    wanted = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda *_: interrupted.set()) for number in wanted}
+    try:
+        yield interrupted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

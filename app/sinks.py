@@ -1,0 +1,133 @@
+"""Sinks: the set of outputs that are open now, opened, retried and closed on the output thread."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.board import Board
+from app.output import Output
+from app.recorder import RecorderOutput
+from app.settings import Settings
+from app.slate import OFF, draw_slate
+from app.virtual_camera import VirtualCameraOutput
+from matting_core.errors import OutputError
+from matting_core.frames import Alpha, Image
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 5.0
+
+VirtualFactory = Callable[[tuple[int, int], int, str], Output]
+
+
+@dataclass(slots=True)
+class _Recording:
+    path: Path
+    output: Output
+
+
+class Sinks:
+    """Fans a canvas out to the virtual camera, to fixed outputs and to a recording.
+
+    The virtual camera is opened once and then kept to the end: a closed loopback device may not open again. Switched
+    off in the settings it is sent a slate. must_open: a virtual camera that cannot be opened ends the stage.
+    """
+
+    def __init__(
+        self,
+        size: tuple[int, int],
+        fps: int,
+        board: Board,
+        fixed: tuple[Output, ...] = (),
+        must_open: bool = False,
+        virtual_factory: VirtualFactory = VirtualCameraOutput,
+    ) -> None:
+        self._size = size
+        self._fps = fps
+        self._board = board
+        self._fixed = list(fixed)
+        self._must_open = must_open
+        self._virtual_factory = virtual_factory
+        self._virtual: Output | None = None
+        self._virtual_on = False
+        self._retry_at_s = 0.0
+        self._recording: _Recording | None = None
+        self._off_slate = draw_slate(*size, OFF)
+
+    def refresh(self, settings: Settings) -> None:
+        """Open the virtual camera when it is wanted and due for a try."""
+        self._virtual_on = settings.virtual_camera
+        if not self._virtual_on:
+            self._board.clear("virtual-camera")
+            self._retry_at_s = 0.0
+        elif self._virtual is None and time.monotonic() >= self._retry_at_s:
+            self._retry_at_s = time.monotonic() + RETRY_S
+            try:
+                self._virtual = self._virtual_factory(self._size, self._fps, settings.virtual_camera_device)
+            except OutputError as error:
+                if self._must_open:
+                    raise
+                self._board.say("virtual-camera", error)
+            else:
+                self._board.clear("virtual-camera")
+            self._tell()
+
+    def send(self, canvas: Image, alpha: Alpha | None, at_s: float) -> None:
+        """Give one canvas to every output; one that is lost is closed and told, and the others go on."""
+        if self._virtual is not None:
+            shown = (canvas, alpha) if self._virtual_on else (self._off_slate, None)
+            try:
+                self._virtual.send(*shown, at_s)
+            except OutputError as error:
+                self._board.say("virtual-camera", error)
+                self._virtual.close()
+                self._virtual = None
+                self._tell()
+        for output in list(self._fixed):
+            output.send(canvas, alpha, at_s)
+        if self._recording is not None:
+            try:
+                self._recording.output.send(canvas, alpha, at_s)
+            except OutputError as error:
+                self.stop_recording()
+                self._board.say("recording", error)
+
+    def start_recording(self, path: Path) -> None:
+        """Begin a new recording; what goes wrong is told on the board."""
+        self.stop_recording()
+        try:
+            self._recording = _Recording(path, RecorderOutput(path, self._size, self._fps))
+            self._board.clear("recording")
+        except OutputError as error:
+            self._board.say("recording", error)
+        self._tell()
+
+    def stop_recording(self) -> None:
+        """Finish the recording, if there is one."""
+        recording, self._recording = self._recording, None
+        if recording is not None:
+            try:
+                recording.output.close()
+                self._board.say("recording", f"The recording was saved as {recording.path}.", "info")
+            except OutputError as error:
+                self._board.say("recording", error)
+        self._tell()
+
+    def close(self) -> None:
+        """Close every output."""
+        if self._recording is not None:
+            self.stop_recording()
+        for output in (self._virtual, *self._fixed):
+            if output is not None:
+                output.close()
+        self._virtual, self._fixed = None, []
+        self._tell()
+
+    def _tell(self) -> None:
+        outputs = (self._virtual, *self._fixed, self._recording.output if self._recording else None)
+        self._board.set(
+            outputs=tuple(output.name for output in outputs if output is not None),
+            recording=str(self._recording.path) if self._recording else "",
+        )

@@ -1,0 +1,114 @@
+"""Times each step of a frame's way on this machine, one after the other on one thread."""
+
+import os
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+
+import cv2
+import numpy as np
+
+from matting_core.background import Background
+from matting_core.composite import Compositor, Edges
+from matting_core.fit import fit_frame
+from matting_core.frames import Frame, Image
+from matting_core.predictor import Predictor
+
+WARM_UP_FRAMES = 3
+PACKAGES = ("onnxruntime", "onnxruntime-gpu", "openvino", "opencv-python", "numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """frames and seconds of the timed part; stages: every duration of a stage in milliseconds, by its name."""
+
+    frames: int
+    seconds: float
+    stages: dict[str, list[float]]
+
+    def percentiles(self) -> dict[str, dict[str, float]]:
+        """p50_ms and p95_ms of each stage."""
+        return {
+            name: {"p50_ms": round(float(p50), 3), "p95_ms": round(float(p95), 3)}
+            for name, (p50, p95) in ((name, np.percentile(times, (50, 95))) for name, times in self.stages.items())
+        }
+
+
+class _Stopwatch:
+    def __init__(self, stages: dict[str, list[float]]) -> None:
+        self._stages = stages
+        self._last = time.perf_counter()
+
+    def __call__(self, stage: str) -> None:
+        now = time.perf_counter()
+        self._stages.setdefault(stage, []).append((now - self._last) * 1e3)
+        self._last = now
+
+
+def measure(
+    images: Iterator[Image],
+    predictor: Predictor,
+    background: Background,
+    size: tuple[int, int],
+    edges: Edges,
+    seconds: float,
+) -> Measurement:
+    """Send pictures the whole way for that many seconds, and at least one, after WARM_UP_FRAMES untimed ones.
+
+    size: (width, height) of the canvas. The last step is the conversion to I420 that a virtual camera on Linux takes.
+    Fetching a picture from `images` is not timed.
+    """
+    width, height = size
+    predictor.warm_up(height, width)
+    compositor = Compositor(width, height)
+    canvas: Image = np.empty((height, width, 3), np.uint8)
+    stages: dict[str, list[float]] = {}
+    frames, spent = -WARM_UP_FRAMES, 0.0
+    while frames < 1 or spent < seconds:
+        if frames == 0:
+            stages, spent = {}, 0.0
+        image = next(images)
+        began = time.perf_counter()
+        lap = _Stopwatch(stages)
+        fitted = fit_frame(image, width, height, mirror=True)
+        lap("fit")
+        matted = predictor.predict(Frame(fitted, began, max(frames, 0)), lap)
+        if matted is not None:
+            behind = background.render(matted, began)
+            lap("background")
+            compositor.render(matted, behind, edges, canvas)
+            lap("composite")
+            cv2.cvtColor(canvas, cv2.COLOR_BGR2YUV_I420)
+            lap("convert")
+        spent += time.perf_counter() - began
+        frames += 1
+    return Measurement(frames, spent, stages)
+
+
+def machine() -> dict[str, str | int]:
+    """What the figures were measured on: processor, cores, system."""
+    return {"processor": _processor(), "cores": os.cpu_count() or 0, "system": platform.platform()}
+
+
+def versions() -> dict[str, str]:
+    """The versions of what does the work."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package.replace("-", "_")] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123  a plain read of the kernel's list
+            for line in file:
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,19 @@
+"""The engines by name, and in which order they are tried. Imports nothing, so that menus and --help stay quick."""
+
+from matting_core.errors import UsageError
+
+AUTO_ORDER = ("cuda", "openvino", "cpu")
+ENGINE_NAMES = ("auto", "cuda", "tensorrt", "coreml", "directml", "openvino", "openvino-gpu", "cpu")
+
+
+def fallback_order(name: str) -> tuple[str, ...]:
+    """The engines to try for the user's choice: `auto` means AUTO_ORDER; a named engine first, then the CPU ones.
+
+    A named engine that cannot *start* is an error and is not replaced; the rest of the order serves an engine that
+    started and broke later. UsageError for an unknown name.
+    """
+    if name == "auto":
+        return AUTO_ORDER
+    if name not in ENGINE_NAMES:
+        raise UsageError(f"There is no engine '{name}'.", f"Choose one of: {', '.join(ENGINE_NAMES)}.")
+    return (name, *(other for other in AUTO_ORDER[1:] if other != name))

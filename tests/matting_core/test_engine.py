@@ -1,0 +1,118 @@
+"""Engines on the shipped model: they agree, they say what they run on, and they fail in one sentence."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from skimage.data import astronaut
+
+from matting_core.engine import ENGINES, checked_predict, create_engine
+from matting_core.engine_names import AUTO_ORDER, ENGINE_NAMES, fallback_order
+from matting_core.errors import EngineError, InferenceFailed, UsageError
+from matting_core.frames import FloatAlpha, Frame
+from matting_core.predictor import Predictor, matte_still
+from matting_core.preprocess import Blob, shrink, to_blob
+from matting_core.presets import Preset
+
+MODEL = Path(__file__).parents[2] / "models" / "modnet_photographic.onnx"
+PORTRAIT = np.ascontiguousarray(astronaut()[..., ::-1])
+SMALL = Preset("small", 256)
+
+
+def test_the_names_are_the_registry() -> None:
+    assert ("auto", *ENGINES) == ENGINE_NAMES
+    assert set(AUTO_ORDER) <= set(ENGINES)
+
+
+def test_openvino_and_onnx_runtime_agree_at_two_sizes() -> None:
+    engines = [create_engine(name, MODEL) for name in ("openvino", "cpu")]
+    assert engines[0].provider == "OpenVINO CPU"
+    assert engines[1].provider == "CPUExecutionProvider"
+    for size in ((256, 256), (160, 256)):
+        blob = to_blob(shrink(PORTRAIT, size))
+        first, second = (checked_predict(engine, blob) for engine in engines)
+        assert first.shape == size
+        assert float(np.abs(first - second).max()) < 1e-3
+    for engine in engines:
+        engine.close()
+        engine.close()
+
+
+def test_the_astronaut_is_found() -> None:
+    engine = create_engine("auto", MODEL)
+    alpha = matte_still(engine, Preset("balanced", 512), PORTRAIT)
+    engine.close()
+    assert alpha.shape == (512, 512)
+    assert alpha[130, 220] == 255, "her face"
+    assert alpha[60, 40] < 10, "the flag beside her"
+    assert 0.3 < float((alpha > 127).mean()) < 0.7
+
+
+def test_a_sequence_keeps_each_alpha_with_its_own_frame() -> None:
+    engine = create_engine("auto", MODEL)
+    for smoothing, delay in (("off", 0), ("motion", 0), ("ofd", 1)):
+        predictor = Predictor(engine, SMALL, smoothing)
+        for index in range(3):
+            matted = predictor.predict(Frame(np.roll(PORTRAIT, index, axis=1), float(index), index))
+            if index < delay:
+                assert matted is None
+            else:
+                assert matted is not None
+                assert matted.frame.index == index - delay
+    engine.close()
+
+
+@pytest.mark.parametrize("name", ["cuda", "tensorrt", "coreml", "directml", "openvino-gpu"])
+def test_an_engine_that_cannot_work_here_says_why_and_what_to_do(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    try:
+        create_engine(name, MODEL).close()
+    except EngineError as error:
+        assert error.problem.endswith((".", ")"))  # noqa: PT017
+        assert error.mend
+    out, err = capfd.readouterr()
+    assert out + err == "", "no raw error lines beside the sentence"
+
+
+def test_an_unknown_engine_is_wrong_use() -> None:
+    with pytest.raises(UsageError, match="no engine 'abacus'"):
+        create_engine("abacus", MODEL)
+
+
+def test_a_damaged_model_is_an_engine_error(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"not a network")
+    for name in ("openvino", "cpu"):
+        with pytest.raises(EngineError, match=r"broken\.onnx"):
+            create_engine(name, broken)
+
+
+def test_the_fallback_order_starts_with_the_choice_and_ends_on_the_processor() -> None:
+    assert fallback_order("auto") == ("cuda", "openvino", "cpu")
+    assert fallback_order("cuda") == ("cuda", "openvino", "cpu")
+    assert fallback_order("openvino") == ("openvino", "cpu")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -0.5, 1.5])
+def test_what_is_no_matte_is_refused(bad: float) -> None:
+    class Broken:
+        name = "broken"
+        provider = "made up"
+
+        def predict(self, blob: Blob) -> FloatAlpha:
+            alpha = np.zeros(blob.shape[2:], np.float32)
+            alpha[3, 3] = bad
+            return alpha
+
+        def close(self) -> None:
+            pass
+
+    with pytest.raises(InferenceFailed, match="no matte"):
+        checked_predict(Broken(), np.zeros((1, 3, 32, 32), np.float32))
+
+
+@pytest.mark.gpu
+def test_cuda_agrees_with_the_processor() -> None:
+    gpu, cpu = create_engine("cuda", MODEL), create_engine("cpu", MODEL)
+    blob = to_blob(shrink(PORTRAIT, (512, 512)))
+    assert gpu.provider == "CUDAExecutionProvider"
+    assert float(np.abs(checked_predict(gpu, blob) - checked_predict(cpu, blob)).max()) < 5e-3
