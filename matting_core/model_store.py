@@ -35,6 +35,11 @@ class Verification:
     def ok(self) -> bool:
         return not self.problem
 
+    @property
+    def mend(self) -> str:
+        """What to do about the problem, or empty."""
+        return _restore(self.entry) if self.problem else ""
+
 
 class ModelStore:
     """The shipped models (read-only) and the user's own folder beside them.
