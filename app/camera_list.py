@@ -62,8 +62,14 @@ def find_camera(text: str, cameras: tuple[CameraInfo, ...]) -> CameraInfo | None
     if text.isdecimal():
         return unlisted_camera(int(text))
     if text.startswith("/dev/"):
-        digits = Path(text).resolve().name.removeprefix("video")
-        return replace(unlisted_camera(int(digits) if digits.isdecimal() else -1), name=text, path=text)
+        node = Path(text).resolve()
+        digits = node.name.removeprefix("video")
+        return replace(
+            unlisted_camera(int(digits) if digits.isdecimal() else -1),
+            name=text,
+            path=text,
+            virtual=is_virtual(text, text),
+        )
     return None
 
 

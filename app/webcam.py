@@ -176,24 +176,30 @@ def _explain(camera: CameraInfo, error: OSError) -> SourceError:
         problem = f"There is no camera at {camera.path}."
         mend = "Plug it in, or choose another camera; 'demo' needs none."
     elif error.errno in (errno.EACCES, errno.EPERM):
-        problem = f"You have no permission to open the camera {camera.name} ({camera.path})."
+        problem = f"You have no permission to open the camera {_label(camera)}."
         mend = _MEND_PERMISSION["Linux"]
     elif error.errno == errno.EBUSY:
         problem = f"The camera {camera.name} is in use by another program."
         mend = "Close the other program (a call, a browser tab, OBS), then try again."
     else:
-        problem = f"The camera {camera.name} ({camera.path}) cannot be opened: {error.strerror}."
+        problem = f"The camera {_label(camera)} cannot be opened: {error.strerror}."
         mend = "Plug it out and in again."
     explained = SourceError(problem, mend)
     explained.__cause__ = error
     return explained
 
 
+def _label(camera: CameraInfo) -> str:
+    return camera.name if camera.name == camera.path else f"{camera.name} ({camera.path})"
+
+
 def _will_not_open(camera: CameraInfo) -> SourceError:
     system = platform.system()
+    if camera.virtual:
+        return SourceError(f"The virtual camera {camera.name} sends no picture.", "Start the program that feeds it.")
     if system == "Linux":
         return SourceError(
-            f"{camera.name} ({camera.path}) does not open as a camera.", "Choose another camera, or plug it in again."
+            f"{_label(camera)} does not open as a camera.", "Choose another camera, or plug it out and in again."
         )
     return SourceError(
         f"The camera {camera.name} does not open: it is not there, in use, or not permitted.",

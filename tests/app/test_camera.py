@@ -221,6 +221,13 @@ def test_busy_is_found_by_asking_the_driver_after_a_failed_start(monkeypatch, ca
         webcam.Webcam(CameraInfo(0, "Cam", "/dev/null", cv2.CAP_V4L2), Settings())
 
 
+def test_a_virtual_camera_that_nobody_feeds_says_so(capture, cameras):
+    capture.opened = False
+    cameras(CameraInfo(9, "Phone", "", cv2.CAP_DSHOW, virtual=True))
+    with pytest.raises(SourceError, match="virtual camera Phone sends no picture"):
+        open_source(Settings(camera="Phone"))
+
+
 @linux_only
 def test_a_device_that_is_no_camera_does_not_open():
     with pytest.raises(SourceError, match="does not open as a camera"):

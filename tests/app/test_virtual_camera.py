@@ -3,6 +3,7 @@
 import enum
 import gc
 import sys
+import threading
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -246,18 +247,28 @@ def test_a_device_held_at_another_size_is_refused(fake, monkeypatch, tmp_path):
 @pytest.mark.virtualcam
 @pytest.mark.skipif(not virtual_camera.loopback_nodes(), reason="no v4l2loopback device")
 def test_a_real_device_gives_back_what_was_sent():
-    """Needs a v4l2loopback device; reads it as another program would, through OpenCV."""
+    """Reads a v4l2loopback device as another program would, while it is fed."""
     camera = VirtualCameraOutput((640, 480), 30)
     picture = np.zeros((480, 640, 3), np.uint8)
     picture[:, :320] = (200, 100, 50)
     picture[:, 320:] = (40, 160, 220)
+    done = threading.Event()
+
+    def feed():
+        while not done.is_set():
+            camera.send(picture, None, 0.0)
+            done.wait(1 / 30)
+
+    camera.send(picture, None, 0.0)  # with exclusive_caps=1 the device is a camera from its first picture on
+    feeder = threading.Thread(target=feed)
+    feeder.start()
     try:
-        camera.send(picture, None, 0.0)
         reader = cv2.VideoCapture(camera.name, cv2.CAP_V4L2)
-        camera.send(picture, None, 0.1)
         good, seen = reader.read()
         reader.release()
     finally:
+        done.set()
+        feeder.join()
         camera.close()
     assert good
     assert np.abs(seen[240, [160, 480]].astype(int) - picture[240, [160, 480]]).max() <= 4
