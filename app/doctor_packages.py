@@ -153,8 +153,7 @@ def probe(kind: str, names: tuple[str, ...]) -> dict[str, tuple[bool, str, str]]
         trying = str(line.get("trying", ""))
         if not trying:
             results[str(line["name"])] = (bool(line["ok"]), str(line["text"]), str(line["mend"]))
-    last_words = (errors.strip().splitlines() or [""])[-1]
-    crash = f"{ending}; {last_words}" if last_words else ending
+    crash = "; ".join(filter(None, (ending, _last_words(errors))))
     for name in names:
         blamed = crash if name == trying or not trying else f"not tried, because {trying} ended the check"
         results.setdefault(name, (False, blamed, ""))
@@ -165,6 +164,12 @@ def _json_lines(output: str) -> Iterator[dict[str, object]]:
     for line in output.splitlines():
         if line.startswith("{"):  # libraries print to standard output, too
             yield json.loads(line)
+
+
+def _last_words(errors: str) -> str:
+    """The line of a dying process that says why: Qt puts 'could not connect' before its general advice."""
+    lines = [line.strip() for line in errors.splitlines() if line.strip()]
+    return next((line for line in lines if "could not" in line.lower()), lines[-1] if lines else "")
 
 
 def _ending(code: int) -> str:
