@@ -83,10 +83,12 @@ def test_every_frame_is_accounted_for_and_the_person_stands_on_the_background(ri
 
 
 def test_the_outputs_get_slates_before_the_first_frame_and_at_the_end(rig: Rig) -> None:
-    pipeline = rig.build(create_engine=GreenEngines(start_delay_s=0.4))
-    rig.until(lambda: rig.memory.sent >= 2)
-    assert pipeline.status().stats.slates >= 2
+    engines = GreenEngines()
+    engines.may_load.clear()
+    pipeline = rig.build(create_engine=engines)
+    rig.until(lambda: pipeline.status().stats.slates >= 3)
     assert not rig.shows_person()
+    engines.may_load.set()
     rig.until(rig.shows_person)
     pipeline.stop()
     assert not rig.shows_person(), "the last picture sent must not be a frozen person"
@@ -176,12 +178,15 @@ def test_a_switch_restarts_upstream_and_keeps_the_output(rig: Rig) -> None:
         opened.append(RoomSource())
         return opened[-1]
 
-    engines = GreenEngines(start_delay_s=0.2)
+    engines = GreenEngines()
     pipeline = rig.build(open_source=open_room, create_engine=engines)
     rig.until(rig.shows_person)
-    for preset in ("quality", "balanced", "fast"):
+    engines.may_load.clear()
+    for preset in ("quality", "balanced", "ultra"):
         pipeline.apply(pipeline.settings.changed(preset=preset))
-    rig.until(lambda: pipeline.status().input_size == "384x224" and rig.shows_person())
+    rig.until(lambda: not rig.shows_person())
+    engines.may_load.set()
+    rig.until(lambda: pipeline.status().input_size == "768x448" and rig.shows_person())
     assert not rig.memory.closed
     assert all(engine.closed for engine in engines.built[:-1])
     pipeline.stop()
@@ -217,6 +222,7 @@ def test_leaving_none_for_a_broken_file_shows_a_slate_and_not_the_room(rig: Rig,
     seen = rig.memory.leaks
     rig.until(lambda: pipeline.status().stats.slates > 10)
     assert rig.memory.leaks == seen
+    pipeline.stop()
     rig.memory.leaks = 0
 
 
@@ -234,7 +240,7 @@ def test_pause_shows_the_slate_and_nothing_else(rig: Rig) -> None:
 
 
 def test_transparent_gives_alpha_and_chroma(rig: Rig) -> None:
-    pipeline = rig.build(SETTINGS.changed(background="transparent"))
+    rig.build(SETTINGS.changed(background="transparent"))
     rig.until(lambda: rig.memory.newest_alpha is not None)
     alpha, canvas = rig.memory.newest_alpha, rig.memory.newest
     assert alpha is not None
@@ -283,4 +289,5 @@ def test_blur_sends_no_sharp_room(rig: Rig) -> None:
     assert newest is not None
     corner = newest[:40, :90].astype(int)
     assert np.abs(np.diff(corner, axis=1)).max() <= 6, "the stripes of 20 levels must be gone"
+    pipeline.stop()
     rig.memory.leaks = 0

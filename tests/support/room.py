@@ -84,16 +84,18 @@ class GreenEngine:
 
 
 class GreenEngines:
-    """An engine factory that keeps what it built. `plans` are used up in order; `start_delay_s` is the model load."""
+    """An engine factory that keeps what it built. `plans` are used up in order; clearing `may_load`
+    makes a model load last until it is set again."""
 
-    def __init__(self, *plans: dict[int, str], delay_s: float = 0.0, start_delay_s: float = 0.0) -> None:
+    def __init__(self, *plans: dict[int, str], delay_s: float = 0.0) -> None:
         self.built: list[GreenEngine] = []
         self._plans = list(plans)
         self._delay_s = delay_s
-        self._start_delay_s = start_delay_s
+        self.may_load = threading.Event()
+        self.may_load.set()
 
     def __call__(self, name: str, model: Path) -> GreenEngine:
-        time.sleep(self._start_delay_s)
+        self.may_load.wait(10.0)
         engine = GreenEngine(name, self._delay_s, self._plans.pop(0) if self._plans else None)
         self.built.append(engine)
         return engine
