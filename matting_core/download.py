@@ -108,7 +108,7 @@ def _fetch(url: str, file: BufferedRandom, size_hint: int, progress: Progress, t
             file.write(chunk)
             done += len(chunk)
             if size_hint and done > size_hint:
-                break  # longer than the pinned file: the hash will refuse it, so spare the disk
+                return  # longer than the pinned file: the hash will refuse it, so spare the disk
             progress(done, total)
         file.flush()
         if done < total:

@@ -7,39 +7,45 @@ import numpy as np
 
 from matting_core.errors import EngineError, ModelError
 
-# Two sizes, because a network with its size baked in cannot follow the presets.
+# Two sizes, because a network may declare a free size and still have one baked in.
 PROBE_SIZES = ((64, 64), (64, 96))
 TOLERANCE = 1e-3
 
 
-def check_matting_model(path: Path) -> None:
+def check_matting_model(path: Path, shown_as: str = "") -> None:
     """Load an .onnx with OpenVINO and run it at 64×64 and 64×96.
 
-    It must have one input N×3×H×W and one output N×1×H×W of finite values in [0, 1]. Raises ModelError that says
-    what does not fit, EngineError if OpenVINO is not installed.
+    It must have one input N×3×H×W and one output N×1×H×W of finite values in [0, 1]. shown_as: what messages call
+    the file, by default its name. Raises ModelError that says what does not fit, EngineError without OpenVINO.
     """
+    name = shown_as or path.name
     try:
         import openvino
+        import openvino.frontend
     except ImportError as error:
         raise EngineError("OpenVINO, which checks models, is not installed.", "pip install openvino") from error
     try:
         core = openvino.Core()
-        model = core.read_model(path)
-        _check_signature(model, path)
+        # The ONNX reader by name: left to guess, OpenVINO offers the file to every reader it has.
+        reader = openvino.frontend.FrontEndManager().load_by_framework("onnx")
+        model = reader.convert(reader.load(str(path)))
+        _check_signature(model, name)
         for height, width in PROBE_SIZES:
             model.reshape([1, 3, height, width])
             compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
             blob = np.random.default_rng(0).uniform(-1, 1, (1, 3, height, width)).astype(np.float32)
-            _check_matte(compiled(blob)[0], (height, width), path)
-    except RuntimeError as error:  # OpenVINO's exceptions are RuntimeErrors
+            _check_matte(compiled(blob)[0], (height, width), name)
+    except ModelError:
+        raise
+    except Exception as error:  # OpenVINO's exceptions share no base class
         lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
         raise ModelError(
-            f"{path.name} cannot be loaded and run as an ONNX network ({lines[-1]}).",
+            f"{name} cannot be loaded and run as an ONNX network ({lines[-1]}).",
             "Import an .onnx file of a released MODNet with a free height and width.",
         ) from error
 
 
-def _check_signature(model: Any, path: Path) -> None:
+def _check_signature(model: Any, name: str) -> None:
     inputs = [port.partial_shape for port in model.inputs]
     outputs = [port.partial_shape for port in model.outputs]
     fits = (
@@ -47,24 +53,26 @@ def _check_signature(model: Any, path: Path) -> None:
         and inputs[0].rank.is_static
         and len(inputs[0]) == 4
         and (inputs[0][1].is_dynamic or inputs[0][1].get_length() == 3)
+        and inputs[0][2].is_dynamic
+        and inputs[0][3].is_dynamic
     )
     if not fits:
         found = f"inputs {[str(shape) for shape in inputs]}, outputs {[str(shape) for shape in outputs]}"
         raise ModelError(
-            f"{path.name} is no portrait matting network ({found}).",
-            "It must have one input N×3×H×W and one output N×1×H×W.",
+            f"{name} is no portrait matting network ({found}).",
+            "It must have one input N×3×H×W with free H and W, and one output N×1×H×W.",
         )
 
 
-def _check_matte(matte: Any, size: tuple[int, int], path: Path) -> None:
+def _check_matte(matte: Any, size: tuple[int, int], name: str) -> None:
     if matte.shape != (1, 1, *size):
         raise ModelError(
-            f"{path.name} answers a picture of {size[0]}×{size[1]} with {matte.shape}, not with (1, 1, height, width).",
+            f"{name} answers a picture of {size[0]}×{size[1]} with {matte.shape}, not with (1, 1, height, width).",
             "Import a network whose output is the matte at the picture's size.",
         )
     low, high = float(matte.min()), float(matte.max())
     if not (np.isfinite(low) and np.isfinite(high) and low >= -TOLERANCE and high <= 1 + TOLERANCE):
         raise ModelError(
-            f"{path.name} gives values from {low:.3g} to {high:.3g}; alpha lies in 0 to 1.",
+            f"{name} gives values from {low:.3g} to {high:.3g}; alpha lies in 0 to 1.",
             "Import a network that ends in a sigmoid.",
         )

@@ -148,7 +148,7 @@ class ModelStore:
                     f"There is a model '{name}' already.",
                     "Rename the file, for example to my-model.onnx, and try again.",
                 )
-        check_matting_model(copy)
+        check_matting_model(copy, path.name)
         size = copy.stat().st_size
         entry = ModelEntry(
             name=name, file=f"{name}.onnx", sha256=sha256, size_bytes=size, origin="user", source=path.name
