@@ -4,13 +4,12 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from matting_core.composite import Edges
-
 from app.camera import open_source
 from app.settings import Scene, Settings, parse_size
 from matting_core.background import open_background
 from matting_core.background_spec import parse_spec
 from matting_core.benchmark import Measurement, machine, measure, versions
+from matting_core.composite import Edges
 from matting_core.engine import create_engine
 from matting_core.errors import MediaError, UsageError
 from matting_core.frames import Image

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from matting_core.model_store import ModelStore
-
 from app.board import Board
 from app.mailbox import Mailbox
 from app.settings import Settings
@@ -17,6 +15,7 @@ from matting_core.engine_names import fallback_order
 from matting_core.errors import EngineError, InferenceFailed
 from matting_core.fit import fit_frame
 from matting_core.frames import Frame, MattedFrame
+from matting_core.model_store import ModelStore
 from matting_core.predictor import Predictor
 from matting_core.preprocess import network_size
 from matting_core.presets import find_preset

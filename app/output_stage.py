@@ -10,7 +10,6 @@ from typing import cast
 
 import cv2
 import numpy as np
-from matting_core.composite import Compositor, Edges
 
 from app.background_loader import BackgroundLoader
 from app.board import Board
@@ -22,6 +21,7 @@ from app.slate import draw_slate, reason
 from app.stats import StatsRecorder
 from app.status import Preview
 from matting_core.background import Background
+from matting_core.composite import Compositor, Edges
 from matting_core.errors import MediaError
 from matting_core.frames import Alpha, Image, MattedFrame
 from matting_core.pictures import write_image

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from matting_core.model_store import ModelStore
 from tqdm import tqdm
 
 from app.studio import Studio
@@ -18,6 +17,7 @@ from matting_core.engine import MattingEngine, create_engine
 from matting_core.errors import MediaError, UsageError
 from matting_core.fit import fit_image
 from matting_core.frames import Frame, Image, MattedFrame
+from matting_core.model_store import ModelStore
 from matting_core.pictures import IMAGE_SUFFIXES, read_image, write_image
 from matting_core.predictor import Predictor, matte_still
 from matting_core.preprocess import network_size

@@ -55,6 +55,7 @@ class Sinks:
         self._retry_at_s = 0.0
         self._recording: _Recording | None = None
         self._off_slate = draw_slate(*size, OFF)
+        self._tell()
 
     def refresh(self, settings: Settings) -> None:
         """Open the virtual camera when it is wanted and due for a try."""

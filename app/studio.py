@@ -1,11 +1,11 @@
 """Studio: lays pictures of one size on a background, one after the other, on the caller's thread."""
 
 import numpy as np
-from matting_core.composite import Compositor, Edges
 
 from app.settings import Scene
 from matting_core.background import open_background
 from matting_core.background_spec import BackgroundSpec
+from matting_core.composite import Compositor, Edges
 from matting_core.frames import Array, Image, MattedFrame
 
 

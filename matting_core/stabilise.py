@@ -1,4 +1,4 @@
-"""Temporal smoothing of alpha at the network's own size: off, the paper's one-frame delay, or motion-aware (default)."""
+"""Temporal smoothing of alpha at the network's own size: off, one-frame delay, or motion-aware (default)."""
 
 from collections.abc import Callable
 from typing import Protocol, TypeVar
@@ -92,7 +92,10 @@ class MotionAware:
     """Share of moving pixels from which on everything is new."""
 
     def __init__(self) -> None:
-        self.reset()
+        self._alpha: FloatAlpha | None = None
+        self._reference: Array | None = None
+        self._last: Array | None = None
+        self._noise = 0.5
 
     def push(self, alpha: FloatAlpha, guide: Image, frame: T) -> tuple[FloatAlpha, T] | None:
         """See Stabiliser.push; answers for this very frame."""
@@ -112,15 +115,14 @@ class MotionAware:
             self._begin(alpha, picture)
             return alpha, frame
         keep = still * np.float32(self.KEEP)
+        smoothed: FloatAlpha = alpha + keep * (self._alpha - alpha)
         self._reference = picture + keep[..., None] * (self._reference - picture)
-        self._alpha = alpha + keep * (self._alpha - alpha)
-        return self._alpha, frame
+        self._alpha = smoothed
+        return smoothed, frame
 
     def reset(self) -> None:
         """Forget all earlier frames."""
-        self._alpha: FloatAlpha | None = None
-        self._reference: Array | None = None
-        self._last: Array | None = None
+        self._alpha = self._reference = self._last = None
         self._noise = 0.5
 
     def _begin(self, alpha: FloatAlpha, picture: Array) -> None:
@@ -128,7 +130,8 @@ class MotionAware:
 
 
 def _grey_difference(first: Array, second: Array) -> Array:
-    return cv2.transform(cv2.absdiff(first, second), _GREY)
+    difference: Array = cv2.transform(cv2.absdiff(first, second), _GREY)
+    return difference
 
 
 def _falling(values: Array, threshold: float) -> Array:

@@ -67,7 +67,7 @@ def test_an_engine_that_cannot_work_here_says_why_and_what_to_do(name: str, capf
     try:
         create_engine(name, MODEL).close()
     except EngineError as error:
-        assert error.problem.endswith((".", ")"))  # noqa: PT017
+        assert error.problem.endswith((".", ")"))
         assert error.mend
     out, err = capfd.readouterr()
     assert out + err == "", "no raw error lines beside the sentence"

@@ -1,0 +1,93 @@
+"""run_window: makes the Qt application, the window and the pipeline, and runs them until the window is closed."""
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from app.qt_guard import take_back_qt_variables
+from app.settings import Settings
+from matting_core.errors import MattecamError, UsageError
+
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QApplication
+
+log = logging.getLogger(__name__)
+
+
+def run_window(settings: Settings, notices: Sequence[str]) -> int:
+    """Open the window and stay until it is closed; the exit code.
+
+    Raises UsageError where there is no display, MattecamError where Qt cannot be loaded.
+    """
+    check_display()
+    taken = take_back_qt_variables()
+    if taken:
+        log.debug("took back %s", ", ".join(taken))
+    app = make_application()
+    from app.pipeline import Pipeline
+    from app.ui.main_window import MainWindow
+
+    window = MainWindow(Pipeline(settings), settings, notices)
+    window.ended.connect(app.quit)
+    app.commitDataRequest.connect(lambda _: window.close())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # The window's timers let Python run often enough for these to be acted on at once.
+        signal.signal(number, lambda *_: window.close())
+    window.show()
+    from PySide6.QtCore import QTimer
+
+    QTimer.singleShot(0, window.start)
+    return app.exec()
+
+
+def check_display() -> None:
+    """UsageError where a window cannot open: Qt would end the program with a crash instead."""
+    if not sys.platform.startswith("linux") or os.environ.get("QT_QPA_PLATFORM"):
+        return
+    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise UsageError(
+            "There is no display to open the window on.",
+            "Without a window, use: python main.py run --camera auto --background blur",
+        )
+    _check_libraries()
+
+
+def _check_libraries() -> None:
+    """MattecamError where the library is missing without which Qt's xcb plugin ends the program."""
+    if os.environ.get("WAYLAND_DISPLAY"):
+        return
+    try:
+        ctypes.CDLL("libxcb-cursor.so.0")
+    except OSError as error:
+        raise MattecamError(
+            "The window cannot open: the system library libxcb-cursor is missing.",
+            "Install it with: sudo apt install libxcb-cursor0",
+        ) from error
+
+
+def make_application() -> "QApplication":
+    """The QApplication, named, in the user's language where there is a translation, and in the system's colours."""
+    try:
+        from PySide6.QtCore import QLocale, QTranslator
+        from PySide6.QtWidgets import QApplication
+    except ImportError as error:
+        raise MattecamError(
+            f"The window's library cannot be loaded ({error}).",
+            "`python main.py doctor` names what is missing; `python main.py run` works without a window.",
+        ) from error
+    from app.ui import theme
+
+    app = QApplication(sys.argv[:1])
+    app.setApplicationName("mattecam")
+    app.setApplicationDisplayName("Mattecam")
+    app.setDesktopFileName("mattecam")
+    app.setQuitOnLastWindowClosed(False)
+    translator = QTranslator(app)
+    if translator.load(QLocale(), "mattecam", "_", str(theme.ASSETS / "translations")):
+        app.installTranslator(translator)
+    theme.follow_system(app)
+    return app

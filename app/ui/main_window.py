@@ -1,0 +1,284 @@
+"""The main window: the picture with its notices and buttons on the left, the panel on the right."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import platformdirs
+from PySide6.QtCore import QEvent, Qt, QTimer, Signal
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QIcon
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QMainWindow,
+    QSystemTrayIcon,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.settings import Settings
+from app.status import Notice, Status
+from app.ui import statistics
+from app.ui.actions import Actions
+from app.ui.devices import NamedCamera, system_cameras
+from app.ui.facade import LivePipeline
+from app.ui.focus import chain_focus
+from app.ui.help import about_dialog, shortcuts_dialog
+from app.ui.icons import refresh_icons
+from app.ui.jobs import Lane
+from app.ui.library import BackgroundLibrary
+from app.ui.notices import NoticeBar
+from app.ui.panel import Panel
+from app.ui.preview import BADGE_RED, PreviewWidget
+from app.ui.store import NoticeBoard, SettingsStore
+from app.ui.theme import ASSETS
+from app.ui.tray import Tray
+from app.ui.widgets import is_palette_change
+from matting_core.errors import MediaError
+
+log = logging.getLogger(__name__)
+PREVIEW_MS, STATUS_MS = 33, 250
+STOP_S = 2.0
+RECORDING_GRACE_S = 3.0
+
+
+class MainWindow(QMainWindow):
+    """Polls the pipeline and shows it; changes go to it through the store. `ended` comes after the last thread."""
+
+    ended = Signal()
+
+    def __init__(
+        self,
+        pipeline: LivePipeline,
+        settings: Settings,
+        notices: Sequence[str] = (),
+        library: BackgroundLibrary | None = None,
+        list_cameras: Callable[[], Sequence[NamedCamera]] = system_cameras,
+    ) -> None:
+        super().__init__()
+        self._pipeline = pipeline
+        self._closing: threading.Thread | None = None
+        self._recording_since: float | None = None
+        self._recording_wanted: tuple[bool, float] | None = None
+        self.board = NoticeBoard(self)
+        self.store = SettingsStore(settings, pipeline, self.board, self)
+        self._pictures, self._devices = Lane("pictures", self), Lane("devices", self)
+        self.actions_ = Actions(self, self.store)
+        self.panel = Panel(
+            self.store, self.board, library or BackgroundLibrary(), self._pictures, self._devices, list_cameras
+        )
+        self._build()
+        self._connect()
+        for number, text in enumerate(notices):
+            self.board.post(Notice(f"start-{number}", "warning", text))
+        self.show_status(pipeline.status())
+
+    def _build(self) -> None:
+        self.setWindowTitle(self.tr("Mattecam"))
+        self.setWindowIcon(QIcon(str(ASSETS / "icon.svg")))
+        self.setAcceptDrops(True)
+        self.resize(1180, 740)
+        self.setMinimumSize(760, 480)
+        self.notices = NoticeBar()
+        self.preview = PreviewWidget()
+        self.status_label = QLabel()
+        self.status_label.setObjectName("muted")
+        self.status_label.setTextFormat(Qt.TextFormat.PlainText)
+        # Ignored: a long camera name is cut off rather than widening the window.
+        self.status_label.setMinimumWidth(1)
+        left = QVBoxLayout()
+        left.setSpacing(10)
+        left.addWidget(self.notices)
+        left.addWidget(self.preview, 1)
+        left.addLayout(self._build_buttons())
+        left.addWidget(self.status_label)
+        centre = QWidget()
+        row = QHBoxLayout(centre)
+        row.setContentsMargins(16, 12, 4, 12)
+        row.setSpacing(16)
+        row.addLayout(left, 1)
+        row.addWidget(self.panel)
+        self.setCentralWidget(centre)
+        self.drop_hint = QLabel(self.tr("Drop to add as a background"), centre)
+        self.drop_hint.setObjectName("overlay")
+        self.drop_hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.drop_hint.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.drop_hint.hide()
+        self.actions_.fill(self.menuBar())
+        self.tray = Tray(self, self.actions_) if QSystemTrayIcon.isSystemTrayAvailable() else None
+        if self.tray:
+            self.tray.show()
+        chain_focus(centre)
+
+    def _build_buttons(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        actions = self.actions_
+        for action, name in (
+            (actions.pause, "pause"),
+            (actions.record, "record"),
+            (actions.snapshot, ""),
+            (None, ""),
+            (actions.split, ""),
+            (actions.statistics, ""),
+            (actions.panel, ""),
+        ):
+            if action is None:
+                row.addStretch(1)
+                continue
+            button = QToolButton()
+            button.setDefaultAction(action)
+            button.setObjectName(name)
+            button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+            # Those on the right are found by their icons and tool tips; only what matters in a call is spelt out.
+            if action in (actions.pause, actions.record, actions.snapshot):
+                button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+            button.setAccessibleName(action.text())
+            row.addWidget(button)
+        return row
+
+    def _connect(self) -> None:
+        actions, gallery = self.actions_, self.panel.gallery
+        actions.add_background.triggered.connect(gallery.choose_files)
+        actions.next_background.triggered.connect(lambda: gallery.step(1))
+        actions.previous_background.triggered.connect(lambda: gallery.step(-1))
+        actions.refresh_cameras.triggered.connect(self.panel.camera.refresh)
+        actions.restart.triggered.connect(self._pipeline.restart)
+        actions.pause.toggled.connect(self._pipeline.pause)
+        actions.record.triggered.connect(self._toggle_recording)
+        actions.snapshot.triggered.connect(self._take_snapshot)
+        actions.panel.toggled.connect(self.panel.setVisible)
+        actions.quit.triggered.connect(self.close)
+        actions.shortcuts.triggered.connect(lambda: shortcuts_dialog(actions.all(), self).show())
+        actions.about.triggered.connect(lambda: about_dialog(self).show())
+        self.notices.dismissed.connect(self._dismiss)
+        self.board.changed.connect(lambda: self.show_status(self._pipeline.status()))
+        self.store.changed.connect(lambda _: chain_focus(self.centralWidget()))
+        self._preview_timer, self._status_timer = QTimer(self), QTimer(self)
+        self._preview_timer.timeout.connect(self._poll_preview)
+        self._status_timer.timeout.connect(lambda: self.show_status(self._pipeline.status()))
+
+    def start(self) -> None:
+        """Start the pipeline, watch it, and look for cameras and models."""
+        self._pipeline.start()
+        self._preview_timer.start(PREVIEW_MS)
+        self._status_timer.start(STATUS_MS)
+        self.panel.camera.refresh()
+        self.panel.quality.list_models(self._devices)
+
+    def show_status(self, status: Status) -> None:
+        """Bring everything that tells of the pipeline in line with this status."""
+        self.panel.show_status(status)
+        self.notices.show_notices((*status.notices, *self.board.notices))
+        line = statistics.status_line(status)
+        self.status_label.setText(line)
+        self.preview.say(statistics.headline(status))
+        if self.actions_.pause.isChecked() != status.paused:
+            self.actions_.pause.setChecked(status.paused)
+        self._show_recording(status)
+        badges = [(self.tr("Paused: nobody sees you"), BADGE_RED)] if status.paused else []
+        if self._recording_since is not None:
+            minutes, seconds = divmod(int(time.monotonic() - self._recording_since), 60)
+            badges.append((f"● {minutes}:{seconds:02}", BADGE_RED))
+        self.preview.show_badges(badges)
+        shown = self.store.settings.show_statistics
+        self.preview.show_overlay(statistics.overlay_text(status) if shown else "")
+        if self.tray:
+            self.tray.say(statistics.headline(status))
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 - Qt's name
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+            self.drop_hint.setGeometry(self.centralWidget().rect().adjusted(24, 24, -24, -24))
+            self.drop_hint.raise_()
+            self.drop_hint.show()
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:  # noqa: N802 - Qt's name
+        self.drop_hint.hide()
+
+    def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802 - Qt's name
+        self.drop_hint.hide()
+        paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+        if paths:
+            event.acceptProposedAction()
+            self.panel.gallery.add_files(paths)
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802 - Qt's name
+        super().changeEvent(event)
+        if is_palette_change(event):
+            refresh_icons(self)
+
+    def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name
+        """Go at once; the threads are joined behind the scenes, bounded, and `ended` tells when."""
+        event.accept()
+        if self._closing is not None:
+            return
+        for timer in (self._preview_timer, self._status_timer):
+            timer.stop()
+        if self.tray:
+            self.tray.hide()
+        lanes = [self.store.close(), self._pictures, self._devices]
+        for lane in lanes[1:]:
+            lane.close()
+        self._closing = threading.Thread(target=self._stop, args=(lanes,), name="mattecam-closing", daemon=True)
+        self._closing.start()
+        watch = QTimer(self)
+        watch.timeout.connect(lambda: self._watch_closing(watch))
+        watch.start(20)
+
+    def _stop(self, lanes: list[Lane]) -> None:
+        until_s = time.monotonic() + STOP_S
+        if not self._pipeline.stop(STOP_S):
+            log.warning("the pipeline did not stop within %.0f s", STOP_S)
+        for lane in lanes:
+            lane.join(max(0.2, until_s - time.monotonic()))
+
+    def _watch_closing(self, watch: QTimer) -> None:
+        if self._closing is not None and not self._closing.is_alive():
+            watch.stop()
+            self.ended.emit()
+
+    def _poll_preview(self) -> None:
+        preview = self._pipeline.preview()
+        if preview is not None and self.isVisible() and not self.isMinimized():
+            self.preview.show_preview(preview)
+
+    def _toggle_recording(self, on: bool) -> None:
+        self._recording_wanted = (on, time.monotonic() + RECORDING_GRACE_S)
+        if on:
+            self._pipeline.start_recording(self._new_file(platformdirs.user_videos_path(), "mp4"))
+        else:
+            self._pipeline.stop_recording()
+
+    def _take_snapshot(self) -> None:
+        self._pipeline.snapshot(self._new_file(platformdirs.user_pictures_path(), "png"))
+
+    def _new_file(self, folder: Path, suffix: str) -> Path:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            self.board.post_error("folder", MediaError(f"The folder {folder} cannot be made ({error.strerror})."))
+        return folder / f"Mattecam {datetime.now():%Y-%m-%d %H.%M.%S}.{suffix}"
+
+    def _show_recording(self, status: Status) -> None:
+        recording = bool(status.recording)
+        if recording and self._recording_since is None:
+            self._recording_since = time.monotonic()
+        elif not recording:
+            self._recording_since = None
+        # Starting and stopping take a moment: until the pipeline has followed, the button shows what was asked.
+        if self._recording_wanted:
+            wanted, until_s = self._recording_wanted
+            if wanted != recording and time.monotonic() < until_s:
+                return
+            self._recording_wanted = None
+        self.actions_.record.setChecked(recording)
+
+    def _dismiss(self, key: str) -> None:
+        if not self.board.dismiss(key):
+            self._pipeline.dismiss(key)
+            self.show_status(self._pipeline.status())

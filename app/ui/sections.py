@@ -1,0 +1,119 @@
+"""The folding sections of the panel: edges and light, quality, and the output's own settings."""
+
+from PySide6.QtWidgets import QLineEdit, QWidget
+
+from app.settings import Settings
+from app.status import Status
+from app.ui.bindings import bind_button, bind_combo, bind_slider, fill_combo, slider_row
+from app.ui.jobs import Lane
+from app.ui.store import SettingsStore
+from app.ui.widgets import Combo, MutedLabel, Section, Slider, Switch, labelled
+from matting_core.presets import PRESETS
+
+OUTPUT_SIZES = ("640x360", "1280x720", "1920x1080")
+OUTPUT_RATES = (15, 24, 25, 30, 50, 60)
+
+
+class EdgesSection(Section):
+    """How the rim between person and background is drawn."""
+
+    def __init__(self, store: SettingsStore, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.set_title(self.tr("Edges and light"))
+        self.shift, self.feather, self.light_wrap = Slider(-20, 20), Slider(0, 20), Slider(0, 100)
+        bind_slider(store, self.shift, "edge_shift")
+        bind_slider(store, self.feather, "edge_feather")
+        bind_slider(store, self.light_wrap, "light_wrap", scale=0.01)
+        self.decontaminate = Switch(self.tr("Remove the old room's colour from hair"))
+        bind_button(store, self.decontaminate, "decontaminate")
+        self.smoothing = Combo()
+        choices = (
+            (self.tr("Steady, moves with you"), "motion"),
+            (self.tr("One frame (OFD)"), "ofd"),
+            (self.tr("Off"), "off"),
+        )
+        fill_combo(self.smoothing, choices, store.settings.smoothing)
+        bind_combo(store, self.smoothing, "smoothing")
+        for row in (
+            slider_row(self.tr("Shrink or grow"), self.shift, lambda value: f"{value:+d} px" if value else "0 px"),
+            slider_row(self.tr("Soften"), self.feather, lambda value: f"{value} px"),
+            slider_row(self.tr("Light wrap"), self.light_wrap, lambda value: f"{value} %"),
+            self.decontaminate,
+            labelled(self.tr("Smoothing"), self.smoothing),
+        ):
+            self.body.addWidget(row)
+
+
+class QualitySection(Section):
+    """Speed against detail, the engine and the model; and what really runs."""
+
+    def __init__(self, store: SettingsStore, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._store = store
+        self.set_title(self.tr("Quality and speed"))
+        self.preset, self.engine, self.model = Combo(), Combo(), Combo()
+        names = {
+            "fast": self.tr("Fast"),
+            "balanced": self.tr("Balanced"),
+            "quality": self.tr("Quality"),
+            "ultra": self.tr("Ultra"),
+        }
+        presets = [(f"{names.get(name, name)} ({preset.long_side} px)", name) for name, preset in PRESETS.items()]
+        fill_combo(self.preset, presets, store.settings.preset)
+        fill_combo(self.engine, ((self.tr("Automatic"), "auto"),), store.settings.engine)
+        fill_combo(self.model, (), store.settings.model)
+        for label, combo, field in (
+            (self.tr("Preset"), self.preset, "preset"),
+            (self.tr("Engine"), self.engine, "engine"),
+            (self.tr("Model"), self.model, "model"),
+        ):
+            bind_combo(store, combo, field)
+            self.body.addWidget(labelled(label, combo))
+        self.running = MutedLabel()
+        self.body.addWidget(self.running)
+
+    def list_models(self, lane: Lane) -> None:
+        """Fill in the models; reading the disk is not for the window's thread."""
+        lane.submit(model_names, self._show_models)
+
+    def show_status(self, status: Status) -> None:
+        """Say which provider really runs."""
+        parts = [part for part in (status.engine, status.provider, status.input_size) if part]
+        self.running.say(self.tr("Running: {0}").format(" · ".join(dict.fromkeys(parts))) if parts else "")
+
+    def _show_models(self, names: list[str]) -> None:
+        fill_combo(self.model, [(name, name) for name in names], self._store.settings.model)
+
+
+class OutputSection(Section):
+    """The sink's device, size and rate, which hold until the program is started again."""
+
+    def __init__(self, store: SettingsStore, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._store = store
+        self.set_title(self.tr("Output"))
+        self.size, self.rate = Combo(), Combo()
+        self.device = QLineEdit()
+        self.device.setPlaceholderText(self.tr("Automatic"))
+        fill_combo(self.size, [(size.replace("x", "×"), size) for size in OUTPUT_SIZES], store.settings.output_size)
+        fill_combo(self.rate, [(f"{rate} fps", rate) for rate in OUTPUT_RATES], store.settings.output_fps)
+        bind_combo(store, self.size, "output_size")
+        bind_combo(store, self.rate, "output_fps")
+        self.device.editingFinished.connect(lambda: store.change(virtual_camera_device=self.device.text().strip()))
+        self.body.addWidget(labelled(self.tr("Size"), self.size))
+        self.body.addWidget(labelled(self.tr("Frame rate"), self.rate))
+        self.body.addWidget(labelled(self.tr("Device"), self.device))
+        self.body.addWidget(MutedLabel(self.tr("These three take effect when Mattecam is started again.")))
+        store.changed.connect(self._show)
+        self._show(store.settings)
+
+    def _show(self, settings: Settings) -> None:
+        if not self.device.hasFocus():
+            self.device.setText(settings.virtual_camera_device)
+
+
+def model_names() -> list[str]:
+    """Every model that is known here."""
+    from matting_core.model_store import ModelStore
+
+    return [model.name for model in ModelStore().list()]
