@@ -86,9 +86,10 @@ class VideoWriter:
         codec = "ffv1" if self._lossless else RGB_CODECS.get(path.suffix.lower(), "libx264")
         try:
             self._container: Any = av.open(str(path), "w")
-            self._stream: Any = self._container.add_stream(codec, rate=reader.rate, options=CODEC_OPTIONS[codec])
-            self._stream.width, self._stream.height = self._size
-            self._stream.pix_fmt = self._encoded
+            stream: Any = self._container.add_stream(codec, rate=reader.rate, options=CODEC_OPTIONS[codec])
+            stream.width, stream.height = self._size
+            stream.pix_fmt = self._encoded
+            self._stream = stream
             self._stream.codec_context.time_base = reader.stream.time_base
             self._audio, self._copy_audio = None, False
             if reader.audio is not None and pixels != "gray":

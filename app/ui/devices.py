@@ -118,14 +118,16 @@ class CameraFormatSection(Section):
     def __init__(self, store: SettingsStore, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.set_title(self.tr("Camera format"))
-        self.size, self.rate = Combo(), Combo()
-        fill_combo(self.size, [(size.replace("x", "×"), size) for size in CAMERA_SIZES], store.settings.camera_size)
+        self.frame_size, self.rate = Combo(), Combo()
+        fill_combo(
+            self.frame_size, [(size.replace("x", "×"), size) for size in CAMERA_SIZES], store.settings.camera_size
+        )
         fill_combo(self.rate, [(f"{rate} fps", rate) for rate in CAMERA_RATES], store.settings.camera_fps)
-        bind_combo(store, self.size, "camera_size")
+        bind_combo(store, self.frame_size, "camera_size")
         bind_combo(store, self.rate, "camera_fps")
         self.mjpeg = Switch(self.tr("Compressed transfer (MJPEG)"))
         bind_button(store, self.mjpeg, "camera_mjpeg")
-        for row in (labelled(self.tr("Size"), self.size), labelled(self.tr("Frame rate"), self.rate), self.mjpeg):
+        for row in (labelled(self.tr("Size"), self.frame_size), labelled(self.tr("Frame rate"), self.rate), self.mjpeg):
             self.body.addWidget(row)
         note = self.tr("A camera may give something else; what it gives is shown under its name.")
         self.body.addWidget(MutedLabel(note))

@@ -18,7 +18,8 @@ def _collect(widget: QWidget, found: list[QWidget]) -> None:
     if widget.focusPolicy() & Qt.FocusPolicy.TabFocus:
         found.append(widget)
     if isinstance(widget, QScrollArea):
-        _collect(widget.widget(), found)
+        if (inside := widget.widget()) is not None:
+            _collect(inside, found)
     elif layout := widget.layout():
         _walk(layout, found)
 

@@ -43,11 +43,10 @@ def make_icon(name: str) -> QIcon:
     """The icon in the palette's text colour, and in the accent's text colour where its button is on."""
     palette = QGuiApplication.palette()
     icon = QIcon()
-    for state, role in ((QIcon.State.Off, QPalette.ColorRole.ButtonText), (QIcon.State.On, None)):
-        # A checked section keeps its plain header; every other checked button stands on the accent.
-        role = role or (
-            QPalette.ColorRole.ButtonText if name in ("open", "closed") else QPalette.ColorRole.HighlightedText
-        )
+    plain, accent = QPalette.ColorRole.ButtonText, QPalette.ColorRole.HighlightedText
+    # A checked section keeps its plain header; every other checked button stands on the accent.
+    checked = plain if name in ("open", "closed") else accent
+    for state, role in ((QIcon.State.Off, plain), (QIcon.State.On, checked)):
         for ratio in (1.0, 2.0):
             icon.addPixmap(pixmap(name, palette.color(role), QSize(20, 20), ratio), QIcon.Mode.Normal, state)
     return icon
@@ -61,7 +60,7 @@ def set_icon(target: QAbstractButton | QAction, name: str) -> None:
 
 def refresh_icons(root: QObject) -> None:
     """Tint every icon below `root` again, after the palette has changed."""
-    for kind in (QAbstractButton, QAction):
-        for target in root.findChildren(kind):
-            if name := target.property(PROPERTY):
-                target.setIcon(make_icon(name))
+    targets = (*root.findChildren(QAbstractButton), *root.findChildren(QAction))
+    for target in targets:
+        if isinstance(target, (QAbstractButton, QAction)) and (name := target.property(PROPERTY)):
+            target.setIcon(make_icon(name))

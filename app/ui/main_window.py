@@ -102,6 +102,7 @@ class MainWindow(QMainWindow):
         row.setSpacing(16)
         row.addLayout(left, 1)
         row.addWidget(self.panel)
+        self._body = centre
         self.setCentralWidget(centre)
         self.drop_hint = QLabel(self.tr("Drop to add as a background"), centre)
         self.drop_hint.setObjectName("overlay")
@@ -157,7 +158,7 @@ class MainWindow(QMainWindow):
         actions.about.triggered.connect(lambda: about_dialog(self).show())
         self.notices.dismissed.connect(self._dismiss)
         self.board.changed.connect(lambda: self.show_status(self._pipeline.status()))
-        self.store.changed.connect(lambda _: chain_focus(self.centralWidget()))
+        self.store.changed.connect(lambda _: chain_focus(self._body))
         self._preview_timer, self._status_timer = QTimer(self), QTimer(self)
         self._preview_timer.timeout.connect(self._poll_preview)
         self._status_timer.timeout.connect(lambda: self.show_status(self._pipeline.status()))
@@ -193,7 +194,7 @@ class MainWindow(QMainWindow):
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 - Qt's name
         if any(url.isLocalFile() for url in event.mimeData().urls()):
             event.acceptProposedAction()
-            self.drop_hint.setGeometry(self.centralWidget().rect().adjusted(24, 24, -24, -24))
+            self.drop_hint.setGeometry(self._body.rect().adjusted(24, 24, -24, -24))
             self.drop_hint.raise_()
             self.drop_hint.show()
 

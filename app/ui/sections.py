@@ -92,15 +92,17 @@ class OutputSection(Section):
         super().__init__(parent)
         self._store = store
         self.set_title(self.tr("Output"))
-        self.size, self.rate = Combo(), Combo()
+        self.frame_size, self.rate = Combo(), Combo()
         self.device = QLineEdit()
         self.device.setPlaceholderText(self.tr("Automatic"))
-        fill_combo(self.size, [(size.replace("x", "×"), size) for size in OUTPUT_SIZES], store.settings.output_size)
+        fill_combo(
+            self.frame_size, [(size.replace("x", "×"), size) for size in OUTPUT_SIZES], store.settings.output_size
+        )
         fill_combo(self.rate, [(f"{rate} fps", rate) for rate in OUTPUT_RATES], store.settings.output_fps)
-        bind_combo(store, self.size, "output_size")
+        bind_combo(store, self.frame_size, "output_size")
         bind_combo(store, self.rate, "output_fps")
         self.device.editingFinished.connect(lambda: store.change(virtual_camera_device=self.device.text().strip()))
-        self.body.addWidget(labelled(self.tr("Size"), self.size))
+        self.body.addWidget(labelled(self.tr("Size"), self.frame_size))
         self.body.addWidget(labelled(self.tr("Frame rate"), self.rate))
         self.body.addWidget(labelled(self.tr("Device"), self.device))
         self.body.addWidget(MutedLabel(self.tr("These three take effect when Mattecam is started again.")))

@@ -139,9 +139,9 @@ def _style_sheet(colours: Colours) -> str:
     QComboBox QAbstractItemView {{ background: {colours.card}; border: 1px solid {colours.border}; padding: 4px;
         selection-background-color: {colours.accent}; selection-color: {colours.on_accent}; }}
     QListWidget {{ background: transparent; border: none; outline: none; }}
-    QSlider {{ min-height: 24px; }}
+    QSlider {{ min-height: 24px; background: transparent; }}
     QSlider::groove:horizontal {{ height: 4px; background: {colours.border}; border-radius: 2px; }}
-    QSlider::sub-page:horizontal {{ background: {colours.accent}; border-radius: 2px; }}
+    QSlider::sub-page:horizontal {{ background: {colours.accent}; border-radius: 2px; height: 4px; margin: 10px 0; }}
     QSlider::handle:horizontal {{ width: 14px; height: 14px; margin: -7px 0; border-radius: 9px;
         background: {colours.card}; border: 2px solid {colours.accent}; }}
     QSlider::handle:horizontal:hover, QSlider:focus::handle:horizontal,
