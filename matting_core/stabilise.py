@@ -1,6 +1,7 @@
 """Temporal smoothing of alpha at the network's own size: off, one-frame delay, or motion-aware (default)."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import cv2
@@ -13,6 +14,7 @@ T = TypeVar("T")
 
 OFD_XI = 0.1
 _GREY = np.full((1, 3), 1 / 3, np.float32)
+_GREY_X4 = 4 * _GREY
 
 
 class Stabiliser(Protocol):
@@ -77,66 +79,96 @@ class MotionAware:
     """Causal smoothing only where the picture stands still: no delay, no lag and no trail behind what moves.
 
     Each pixel keeps a share of its earlier alpha. The share falls to nothing where the pixel differs from the frame
-    before by more than the camera's noise, or has drifted from the picture that its smoothed alpha stands for.
+    before by more than the camera's noise, or has drifted from the picture that its smoothed alpha stands for; that
+    picture is smoothed with the same shares, so that slow changes add up until they show. The share comes back over
+    the next frames only: the network's alpha is softer than the edge that passed, and needs these to arrive.
     The noise is measured, so that a dark room's grain does not pass for motion.
     """
 
-    KEEP = 0.95
+    KEEP = 0.92
     """Share of the earlier alpha where nothing moves."""
     LEVELS = 1.0
     """Change in grey levels, beside the noise, up to which a pixel stands still; at twice that it moves."""
-    DRIFT = 3.0
+    DRIFT = 2.0
     """How many times that a pixel may differ from the picture that its alpha stands for."""
+    SETTLE = 0.3
+    """Trust that a still pixel gains with each frame; smoothing starts beyond WAIT and is full at WAIT + 1."""
+    WAIT = 0.5
     NOISE_CAP = 3.0
     CUT = 0.6
     """Share of moving pixels from which on everything is new."""
 
     def __init__(self) -> None:
-        self._alpha: FloatAlpha | None = None
-        self._reference: Array | None = None
-        self._last: Array | None = None
+        self._past: _Past | None = None
         self._noise = 0.5
 
     def push(self, alpha: FloatAlpha, guide: Image, frame: T) -> tuple[FloatAlpha, T] | None:
         """See Stabiliser.push; answers for this very frame."""
-        picture = guide.astype(np.float32)
-        if self._alpha is None or self._reference is None or self._last is None or self._alpha.shape != alpha.shape:
+        if self._past is None or self._past.alpha.shape != alpha.shape:
             self.reset()
-            self._begin(alpha, picture)
+            self._past = _Past(alpha, guide, _grey(guide), np.zeros_like(alpha))
             return alpha, frame
-        change = _grey_difference(picture, self._last)
-        self._last = picture
-        level = min(float(np.percentile(change[::8, ::8], 30)) * 1.3, self.NOISE_CAP)
-        self._noise += 0.1 * (level - self._noise)
+        past = self._past
+        # Four times the mean over the colours, so that 8 bits keep the quarters.
+        change = cv2.transform(cv2.absdiff(guide, past.guide), _GREY_X4)
+        self._measure_noise(change)
         threshold = self.LEVELS + self._noise
-        drift = cv2.blur(_grey_difference(picture, self._reference), (3, 3))
-        still = np.minimum(_falling(change, threshold), _falling(drift, threshold * self.DRIFT))
-        if float((still < 0.5).mean()) > self.CUT:
-            self._begin(alpha, picture)
+        grey = _grey(guide)
+        drift = cv2.blur(cv2.absdiff(grey, past.reference), (3, 3))
+        still = cv2.min(_falling(change, 4 * threshold), _falling(drift, self.DRIFT * threshold))
+        if cv2.countNonZero(cv2.inRange(still, 0.0, 0.5)) > self.CUT * still.size:
+            self._past = _Past(alpha, guide, grey, np.zeros_like(alpha))
             return alpha, frame
-        keep = still * np.float32(self.KEEP)
-        smoothed: FloatAlpha = alpha + keep * (self._alpha - alpha)
-        self._reference = picture + keep[..., None] * (self._reference - picture)
-        self._alpha = smoothed
-        return smoothed, frame
+        trust = np.minimum(past.trust + np.float32(self.SETTLE), np.float32(1 + self.WAIT))
+        trust *= still
+        keep = np.maximum(trust - np.float32(self.WAIT), np.float32(0))
+        keep *= self.KEEP
+        self._past = _Past(_kept(past.alpha, alpha, keep), guide, _kept(past.reference, grey, keep), trust)
+        return self._past.alpha, frame
 
     def reset(self) -> None:
         """Forget all earlier frames."""
-        self._alpha = self._reference = self._last = None
+        self._past = None
         self._noise = 0.5
 
-    def _begin(self, alpha: FloatAlpha, picture: Array) -> None:
-        self._alpha, self._reference, self._last = alpha, picture, picture
+    def _measure_noise(self, change: Array) -> None:
+        """Follow the change in the calmer part of the picture, which is what the camera's noise makes."""
+        calm = float(np.percentile(cv2.blur(change, (3, 3))[::8, ::8], 30)) / 4
+        self._noise += 0.1 * (min(1.3 * calm, self.NOISE_CAP) - self._noise)
 
 
-def _grey_difference(first: Array, second: Array) -> Array:
-    difference: Array = cv2.transform(cv2.absdiff(first, second), _GREY)
-    return difference
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """What MotionAware remembers; its arrays are never written again, since the alpha was handed out.
+
+    alpha: the smoothed one. guide: the frame before. reference: the picture that `alpha` stands for, float32 h×w×3.
+    trust: how long each pixel has stood still, float32 h×w in [0, 1 + WAIT].
+    """
+
+    alpha: FloatAlpha
+    guide: Image
+    reference: Array
+    trust: Array
+
+
+def _grey(guide: Image) -> Array:
+    """Mean over the colours, float32 h×w."""
+    return cv2.transform(guide, _GREY).astype(np.float32)
+
+
+def _kept(old: Array, new: Array, share: Array) -> Array:
+    """new + share · (old − new), into a new array."""
+    blend = cv2.subtract(old, new)
+    cv2.multiply(blend, share, dst=blend)
+    return cv2.add(blend, new, dst=blend)
 
 
 def _falling(values: Array, threshold: float) -> Array:
-    """1 up to the threshold, falling to 0 at twice that."""
-    return np.clip(2.0 - values * np.float32(1.0 / threshold), 0.0, 1.0)
+    """float32: 1 up to the threshold, falling to 0 at twice that."""
+    slope = values.astype(np.float32)
+    slope *= -1 / threshold
+    slope += 2
+    return np.clip(slope, 0, 1, out=slope)
 
 
 STABILISERS: dict[str, Callable[[], Stabiliser]] = {"off": Off, "ofd": OneFrameDelay, "motion": MotionAware}
