@@ -71,11 +71,14 @@ class Predictor:
 
 
 def matte_still(engine: MattingEngine, preset: Preset, image: Image) -> Alpha:
-    """Alpha of a single picture, uint8 H×W, averaged over STILL_SCALES. Raises InferenceFailed."""
+    """Alpha of a single picture, uint8 H×W, averaged over STILL_SCALES. Raises InferenceFailed.
+
+    Rounded down: what one scale takes for the person and the other for the room falls just below a half.
+    """
     height, width = image.shape[:2]
     total = np.zeros((height, width), np.float32)
     for scale in STILL_SCALES:
         size = network_size(height, width, round(preset.long_side * scale))
         alpha = checked_predict(engine, to_blob(shrink(image, size)))
         total += restore_alpha(alpha, height, width)
-    return np.rint(total / len(STILL_SCALES)).astype(np.uint8)
+    return (total / len(STILL_SCALES)).astype(np.uint8)
