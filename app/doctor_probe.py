@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from matting_core.openvino_import import import_openvino
+
 PACKAGES = {
     "numpy": "numpy",
     "opencv-python": "cv2",
@@ -56,6 +58,8 @@ def _packages() -> Iterator[Try]:
 
 
 def _import(distribution: str, module: str) -> str:
+    if module == "openvino":
+        import_openvino()
     importlib.import_module(module)
     return importlib.metadata.version(distribution)
 

@@ -85,6 +85,7 @@ def _import_onnxruntime() -> Any:
     except ImportError as error:
         raise EngineError("ONNX Runtime is not installed.", MENDS["cpu"]) from error
     onnxruntime.set_default_logger_severity(4)
+    onnxruntime.disable_telemetry_events()  # on by default in the builds for Windows
     return onnxruntime
 
 

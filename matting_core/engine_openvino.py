@@ -7,6 +7,7 @@ import numpy as np
 
 from matting_core.errors import EngineError, InferenceFailed
 from matting_core.frames import FloatAlpha
+from matting_core.openvino_import import import_openvino
 from matting_core.preprocess import Blob
 
 DEVICES = {"openvino": "CPU", "openvino-gpu": "GPU"}
@@ -21,7 +22,7 @@ class OpenVinoEngine:
         self._shape: tuple[int, ...] | None = None
         self._request: Any = None
         try:
-            import openvino
+            openvino = import_openvino()
         except ImportError as error:
             raise EngineError("OpenVINO is not installed.", "Install it with: pip install openvino") from error
         try:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from matting_core.errors import EngineError, ModelError
+from matting_core.openvino_import import import_openvino
 
 # Two sizes, because a network may declare a free size and still have one baked in.
 PROBE_SIZES = ((64, 64), (64, 96))
@@ -20,8 +21,7 @@ def check_matting_model(path: Path, shown_as: str = "") -> None:
     """
     name = shown_as or path.name
     try:
-        import openvino
-        import openvino.frontend
+        openvino = import_openvino()
     except ImportError as error:
         raise EngineError("OpenVINO, which checks models, is not installed.", "pip install openvino") from error
     try:

@@ -1,5 +1,6 @@
 """What really gets loaded, seen from a fresh process; the written imports are held by import-linter."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +42,20 @@ def test_the_window_opens_without_a_network_library() -> None:
     loaded = loaded_after(modules_of("app/ui"))
     assert "PySide6" in loaded
     assert not loaded & {*NETWORKS, "pyvirtualcam"}
+
+
+def test_openvino_reports_to_nobody(tmp_path: Path) -> None:
+    """Its telemetry would make ~/intel before it sends: no such folder, nothing sent."""
+    code = (
+        "import sys; from matting_core.openvino_import import import_openvino; import_openvino().Core();"
+        "print([name for name, module in sys.modules.items() if 'openvino_telemetry' in name and module])"
+    )
+    home = {name: str(tmp_path) for name in ("HOME", "LOCALAPPDATA", "USERPROFILE")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, **home}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+    assert not list(tmp_path.iterdir())
 
 
 def test_help_and_the_doctor_start_with_the_standard_library_alone() -> None:
