@@ -13,8 +13,8 @@ from matting_core.frames import Array, FloatAlpha, Image
 T = TypeVar("T")
 
 OFD_XI = 0.1
-_GREY = np.full((1, 3), 1 / 3, np.float32)
-_GREY_X4 = 4 * _GREY
+_MEAN_IN_QUARTERS = np.full((1, 3), 4 / 3, np.float32)
+"""Mean over the colours, times four: 8 bits then keep quarters of a grey level."""
 
 
 class Stabiliser(Protocol):
@@ -109,13 +109,12 @@ class MotionAware:
             self._past = _Past(alpha, guide, _grey(guide), np.zeros_like(alpha))
             return alpha, frame
         past = self._past
-        # Four times the mean over the colours, so that 8 bits keep the quarters.
-        change = cv2.transform(cv2.absdiff(guide, past.guide), _GREY_X4)
+        change = cv2.transform(cv2.absdiff(guide, past.guide), _MEAN_IN_QUARTERS)
         self._measure_noise(change)
-        threshold = self.LEVELS + self._noise
         grey = _grey(guide)
-        drift = cv2.blur(cv2.absdiff(grey, past.reference), (3, 3))
-        still = cv2.min(_falling(change, 4 * threshold), _falling(drift, self.DRIFT * threshold))
+        drift = cv2.convertScaleAbs(cv2.subtract(grey, past.reference), alpha=4 / self.DRIFT)
+        unrest = cv2.max(change, cv2.blur(drift, (3, 3)))
+        still = _falling(unrest, 4 * (self.LEVELS + self._noise))
         if cv2.countNonZero(cv2.inRange(still, 0.0, 0.5)) > self.CUT * still.size:
             self._past = _Past(alpha, guide, grey, np.zeros_like(alpha))
             return alpha, frame
@@ -141,7 +140,7 @@ class MotionAware:
 class _Past:
     """What MotionAware remembers; its arrays are never written again, since the alpha was handed out.
 
-    alpha: the smoothed one. guide: the frame before. reference: the picture that `alpha` stands for, float32 h×w×3.
+    alpha: the smoothed one. guide: the frame before. reference: the luma that `alpha` stands for, float32 h×w.
     trust: how long each pixel has stood still, float32 h×w in [0, 1 + WAIT].
     """
 
@@ -152,8 +151,8 @@ class _Past:
 
 
 def _grey(guide: Image) -> Array:
-    """Mean over the colours, float32 h×w."""
-    return cv2.transform(guide, _GREY).astype(np.float32)
+    """Luma, float32 h×w."""
+    return cv2.cvtColor(guide, cv2.COLOR_BGR2GRAY).astype(np.float32)
 
 
 def _kept(old: Array, new: Array, share: Array) -> Array:
