@@ -9,6 +9,7 @@ from app import camera_list, sources, webcam
 from app.settings import Settings
 from matting_core.errors import SourceError
 from matting_core.frames import Frame, Image
+from matting_core.pictures import IMAGE_SUFFIXES
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ def _resolve(text: str, demo_if_none: bool) -> tuple[str, str]:
         raise SourceError("No camera is connected.", "Plug one in; it will be picked up by itself.")
     path = Path(text).expanduser()
     if path.is_file():
-        return ("image" if path.suffix.lower() in sources.IMAGE_SUFFIXES else "video"), str(path)
+        return ("image" if path.suffix.lower() in IMAGE_SUFFIXES else "video"), str(path)
     return "camera", text
 
 

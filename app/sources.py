@@ -1,25 +1,19 @@
 """Frame sources that need no camera: a still, a video file, and the demo portrait."""
 
-import logging
 import math
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
-from av.container import InputContainer
 
 from app.settings import parse_size
-from matting_core.errors import SourceError, SourceLost
+from matting_core.errors import MediaError, SourceError, SourceLost
 from matting_core.frames import Frame, Image
+from matting_core.pictures import read_image
+from matting_core.video_loop import VideoLoop
 
-log = logging.getLogger(__name__)
-
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".jp2", ".ppm", ".pgm"})
 DEMO_PORTRAIT = Path(__file__).resolve().parents[1] / "assets" / "demo_portrait.jpg"
-FALLBACK_FPS = 30.0
 
 
 class Pace:
@@ -49,7 +43,7 @@ class StillSource:
 
     def __init__(self, path: Path, fps: float) -> None:
         """Raises SourceError if the file is no readable picture."""
-        self._image = read_still(path)
+        self._image = _read_still(path)
         self._image.flags.writeable = False
         self._pace = Pace(fps)
         self._index = 0
@@ -66,19 +60,11 @@ class StillSource:
         """Nothing to free."""
 
 
-def read_still(path: Path) -> Image:
-    """A picture file as uint8 H×W×3 BGR, turned upright by its EXIF orientation, alpha dropped.
-
-    Raises SourceError if it cannot be read.
-    """
+def _read_still(path: Path) -> Image:
     try:
-        encoded = np.frombuffer(path.read_bytes(), np.uint8)
-        image = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
-    except (OSError, cv2.error) as error:
-        raise SourceError(f"The picture {path} cannot be read.", "Choose another picture.") from error
-    if image is None:
-        raise SourceError(f"{path} is not a picture that can be read.", "Choose a JPEG, PNG or WebP file.")
-    return np.asarray(image, dtype=np.uint8)
+        return read_image(path)
+    except MediaError as error:
+        raise SourceError(error.problem, error.mend) from error
 
 
 class VideoSource:
@@ -86,30 +72,24 @@ class VideoSource:
 
     def __init__(self, path: Path) -> None:
         """Raises SourceError if the file cannot be opened, has no picture, or not one frame can be decoded."""
-        self._path = path
-        self._container: InputContainer | None = None
-        self._index = 0
         try:
-            self._frames = self._start()
-            self._next: Image | None = next(self._frames, None)
-        except SourceError:
-            self.close()
-            raise
-        if self._next is None:
-            self.close()
-            raise SourceError(f"The video {path} has no frame that can be decoded.", "Choose another video.")
+            self._loop = VideoLoop(path)
+            self._next: Image | None = self._loop.next()[0]
+        except MediaError as error:
+            raise SourceError(error.problem, error.mend) from error
+        self._pace = Pace(self._loop.fps)
+        self._index = 0
         height, width = self._next.shape[:2]
         self.description = f"{path.name}, {width}×{height} video at {self._pace.fps:.4g} fps"
 
     def read(self) -> Frame:
         """The next frame, on the beat; after the last one, the first. Raises SourceLost if none is left."""
-        image = self._next if self._next is not None else next(self._frames, None)
-        self._next = None
+        image, self._next = self._next, None
         if image is None:
-            self._frames = self._start()
-            image = next(self._frames, None)
-        if image is None:
-            raise SourceLost(f"The video {self._path} delivers no more frames.", "Check the file, or choose another.")
+            try:
+                image = self._loop.next()[0]
+            except MediaError as error:
+                raise SourceLost(error.problem, error.mend) from error
         image.flags.writeable = False
         frame = Frame(image, self._pace.wait(), self._index)
         self._index += 1
@@ -117,33 +97,7 @@ class VideoSource:
 
     def close(self) -> None:
         """Close the file. Safe to call twice."""
-        if self._container is not None:
-            self._container.close()
-            self._container = None
-
-    def _start(self) -> Iterator[Image]:
-        """Open the file from its start; the decoded frames end early, without an error, at the first damage."""
-        reopened = self._container is not None
-        self.close()
-        try:
-            self._container = av.open(str(self._path.absolute()))
-            stream = self._container.streams.video[0]
-        except (av.error.FFmpegError, OSError, IndexError) as error:
-            kind = SourceLost if reopened else SourceError
-            raise kind(f"{self._path} is not a video that can be read.", "Choose another video.") from error
-        stream.thread_type = "AUTO"
-        if not reopened:
-            self._pace = Pace(float(stream.average_rate or stream.guessed_rate or FALLBACK_FPS))
-        return self._decode(self._container)
-
-    def _decode(self, container: InputContainer) -> Iterator[Image]:
-        try:
-            for frame in container.decode(video=0):
-                # rotation tells, in degrees counter-clockwise, how a player turns the stored picture.
-                turns = round(frame.rotation / 90) % 4
-                yield np.ascontiguousarray(np.rot90(frame.to_ndarray(format="bgr24"), turns), dtype=np.uint8)
-        except (av.error.FFmpegError, ValueError) as error:
-            log.warning("decoding %s stopped: %s", self._path.name, error)
+        self._loop.close()
 
 
 class DemoSource:
@@ -157,7 +111,7 @@ class DemoSource:
         self._size = parse_size(size)
         self._pace = Pace(fps)
         self._index = 0
-        small = read_still(portrait)
+        small = _read_still(portrait)
         self._view = demo_view(self._size[0] / self._size[1])
         # Scaled once with a good kernel, so that the warp of every frame can be linear, which costs a third.
         self._scale = self._size[1] / self._view[2]

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from app.output import NodeWatch, check_canvas
+from matting_core.background import CHROMA_GREEN, colour_canvas
 from matting_core.errors import OutputError, OutputLost, UsageError
 from matting_core.frames import Alpha, Array, Image
 
@@ -55,7 +56,18 @@ def _to_rgba(canvas: Image, alpha: Alpha | None, buffer: Array) -> Array:
     cv2.cvtColor(canvas, cv2.COLOR_BGR2RGBA, dst=buffer)
     if alpha is not None:
         buffer[:, :, 3] = alpha
+        _take_out_chroma(buffer)
     return buffer
+
+
+def _take_out_chroma(rgba: Array) -> None:
+    """Solve C = αF + (1 − α)K for the person's own colour F, in place: the reader blends by α once more."""
+    chroma = np.array(colour_canvas(CHROMA_GREEN, 1, 1)[0, 0, ::-1], np.float32)
+    pixels = rgba.reshape(-1, 4)
+    at = np.flatnonzero((pixels[:, 3] > 0) & (pixels[:, 3] < 255))
+    alpha = pixels[at, 3:].astype(np.float32) / 255
+    own = (pixels[at, :3] - (1 - alpha) * chroma) / alpha
+    pixels[at, :3] = np.clip(np.rint(own), 0, 255)
 
 
 # All YUV is BT.601 in limited range, which is what readers of these devices expect. OBS on Windows keeps NV12: from

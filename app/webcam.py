@@ -32,7 +32,7 @@ class Webcam:
 
     What the driver really gave stands in `description`. It counts as open only when a first frame was read:
     OpenCV says 'opened' of devices that are gone. `read` waits for the driver; a silent one makes it raise
-    SourceLost after 5 s on Linux, and after the system's own limit (about 10 s) elsewhere.
+    SourceLost after 1 s on Linux, and after the system's own limit (about 10 s) elsewhere.
     """
 
     def __init__(self, camera: CameraInfo, settings: Settings) -> None:
@@ -113,7 +113,7 @@ def to_bgr(picture: Array) -> Image:
 
 def _prepare_opencv() -> None:
     """Bound OpenCV's waits and quieten it: what it prints while probing is said by our own errors."""
-    os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "5")
+    os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "1")
     # OpenCV cannot ask for permission from a thread; macOS asks by itself when the camera is opened.
     os.environ.setdefault("OPENCV_AVFOUNDATION_SKIP_AUTH", "1")
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)

@@ -10,8 +10,9 @@ from app import sources
 from app.camera import open_source
 from app.recorder import RecorderOutput
 from app.settings import Settings
-from app.sources import DemoSource, Pace, VideoSource, demo_view, read_still
+from app.sources import DemoSource, Pace, VideoSource, demo_view
 from matting_core.errors import SourceError, SourceLost
+from matting_core.video_loop import VideoLoop
 
 
 class FakeClock:
@@ -83,27 +84,6 @@ def test_a_still_repeats_one_read_only_array_at_the_rate(clock, tmp_path):
     assert [frame.index for frame in frames] == [0, 1, 2]
 
 
-def test_a_still_with_alpha_or_grey_becomes_bgr(tmp_path):
-    cv2.imwrite(str(tmp_path / "rgba.png"), np.full((4, 4, 4), (1, 2, 3, 128), np.uint8))
-    cv2.imwrite(str(tmp_path / "grey.png"), np.full((4, 4), 9, np.uint8))
-    assert (read_still(tmp_path / "rgba.png") == (1, 2, 3)).all()
-    assert (read_still(tmp_path / "grey.png") == (9, 9, 9)).all()
-
-
-def test_a_still_is_turned_upright_by_its_exif(tmp_path):
-    picture = np.zeros((16, 32, 3), np.uint8)
-    picture[:, :16] = 255  # white on the left
-    jpeg = cv2.imencode(".jpg", picture)[1].tobytes()
-    # One EXIF entry: tag 0x0112 (orientation), type SHORT, count 1, value 6: turn 90° clockwise to view.
-    tiff = b"II*\0\x08\0\0\0" + b"\x01\0" + b"\x12\x01\x03\0\x01\0\0\0\x06\0\0\0" + b"\0\0\0\0"
-    exif = b"Exif\0\0" + tiff
-    (tmp_path / "turned.jpg").write_bytes(jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:])
-    upright = read_still(tmp_path / "turned.jpg")
-    assert upright.shape == (32, 16, 3)
-    assert upright[4].min() > 200  # white on top
-    assert upright[-4].max() < 50
-
-
 @pytest.mark.parametrize("name", ["broken.png", "broken.mp4", "empty.jpg", "empty.mp4"])
 def test_a_broken_file_is_an_error_that_names_it(tmp_path, name):
     (tmp_path / name).write_bytes(b"" if name.startswith("empty") else b"not a picture" * 50)
@@ -164,20 +144,17 @@ def test_a_video_damaged_in_the_middle_loops_over_what_comes_before(clock, tmp_p
     assert levels[: starts[1]] == pytest.approx([20 + 3 * i for i in range(starts[1])], abs=3)
 
 
-def test_a_video_that_vanishes_is_lost_at_the_end_of_its_loop(clock, tmp_path):
-    path = write_video(tmp_path / "gone.mp4", [50, 60])
+def test_a_video_deleted_while_it_plays_goes_on_looping(clock, tmp_path):
+    path = write_video(tmp_path / "gone.mp4", [50, 200])
     source = VideoSource(path)
     path.unlink()
-    source.read()
-    source.read()
-    with pytest.raises(SourceLost, match=r"gone\.mp4"):
-        source.read()
+    assert [int(source.read().image[0, 0, 0]) for _ in range(5)] == pytest.approx([50, 200, 50, 200, 50], abs=3)
     source.close()
 
 
 def test_a_decode_error_that_repeats_ends_in_a_lost_source(clock, tmp_path, monkeypatch):
     source = VideoSource(write_video(tmp_path / "bad.mp4", [50, 60]))
-    monkeypatch.setattr(source, "_decode", lambda container: iter(()))
+    monkeypatch.setattr(VideoLoop, "_decode_once", lambda self: iter(()))
     source.read()
     source.read()
     with pytest.raises(SourceLost, match=r"bad\.mp4"):

@@ -103,13 +103,29 @@ def test_windows_tries_obs_then_unity_capture_which_gets_real_alpha(fake, monkey
     monkeypatch.setattr(virtual_camera.platform, "system", lambda: "Windows")
     fake.refuse["obs"] = RuntimeError("OBS Virtual Camera device not found!")
     camera = VirtualCameraOutput(SIZE, 30)
-    picture, alpha = canvas(), np.full((48, 64), 77, np.uint8)
-    camera.send(picture, alpha, 0.0)
+    picture = canvas()
+    camera.send(picture, np.full((48, 64), 255, np.uint8), 0.0)
     camera.send(picture, None, 0.0)
     assert [each[3:] for each in fake.opened] == [("I420", None, "obs"), ("RGBA", None, "unitycapture")]
-    assert (fake.sent[0][:, :, :3] == picture[:, :, ::-1]).all()
-    assert (fake.sent[0][:, :, 3] == 77).all()
-    assert (fake.sent[1][:, :, 3] == 255).all()
+    for sent in fake.sent:
+        assert (sent[:, :, :3] == picture[:, :, ::-1]).all()
+        assert (sent[:, :, 3] == 255).all()
+
+
+def test_a_cut_out_carries_no_chroma_colour(fake, monkeypatch):
+    """Blended anew by its reader over any colour, the picture is the person's own colour at that alpha."""
+    monkeypatch.setattr(virtual_camera.platform, "system", lambda: "Windows")
+    fake.refuse["obs"] = RuntimeError("OBS Virtual Camera device not found!")
+    camera = VirtualCameraOutput(SIZE, 30)
+    own, behind = canvas().astype(np.float64), np.array([255.0, 0.0, 128.0])
+    alpha = np.tile(np.linspace(0, 255, 64).astype(np.uint8), (48, 1))
+    share = alpha[:, :, None] / 255
+    chroma = np.array([0x40, 0xB1, 0x00])
+    camera.send(np.rint(share * own + (1 - share) * chroma).astype(np.uint8), alpha, 0.0)
+    sent = fake.sent[0]
+    assert (sent[:, :, 3] == alpha).all()
+    seen = share * sent[:, :, 2::-1] + (1 - share) * behind
+    assert np.abs(seen - (share * own + (1 - share) * behind))[:, 1:].max() <= 1.0
 
 
 @pytest.mark.parametrize("size", [(63, 48), (64, 47)])
