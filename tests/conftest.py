@@ -1,11 +1,19 @@
 """For every test: folders of its own, no thread left behind."""
 
+import importlib.util
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+
+def pytest_report_header() -> str:
+    """Whether the tests of the network in PyTorch are among these."""
+    if importlib.util.find_spec("torch") is None:
+        return "without PyTorch: tests/matting_core/modnet is left out; with it: python3 scripts/test.py --train"
+    return "with PyTorch"
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,171 @@
+"""The weights inside an ONNX MODNet, whose norms may be folded into its convolutions, under the checkpoint's names.
+
+Initialisers that carry a name of the network are taken by it. The others are taken in the order of the graph, which
+is the order in which the network runs, and every shape must fit.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from matting_core.errors import ModelError
+from matting_core.modnet.model import MODNet
+
+Array = npt.NDArray[np.float32]
+MATRICES = ("MatMul", "Gemm")
+PASS_THROUGH = ("Slice", "Split", "Identity")
+NORM = ("weight", "bias", "running_mean", "running_var")
+
+
+class Layer(NamedTuple):
+    """One convolution or matrix of the graph. norm: scale, shift, mean and variance, or empty if it was folded."""
+
+    name: str
+    weight: Array
+    bias: Array | None
+    norm: tuple[Array, ...]
+
+
+class Place(NamedTuple):
+    """One convolution or linear layer of the network, and the batch norm behind it (on all or the first channels)."""
+
+    name: str
+    module: nn.Conv2d | nn.Linear
+    norm: str
+    norm_channels: int
+
+
+def read_onnx_state(path: Path, model: MODNet) -> dict[str, Tensor]:
+    """The state of `model`, without its training heads, from an ONNX file. Raises ModelError if it does not fit.
+
+    A norm that is folded into its convolution becomes the identity: mean 0, variance 1, scale √(1 + ε), and the
+    convolution's bias as shift where the network's convolution has none.
+    """
+    layers = {layer.name: layer for layer in _layers(_read(path))}
+    places = list(_places(model))
+    named = {place.name for place in places if place.name in layers}
+    rest = iter([layer for name, layer in layers.items() if name not in named])
+    state: dict[str, Tensor] = {}
+    for place in places:
+        layer = layers[place.name] if place.name in named else next(rest, None)
+        if layer is None or not _put(state, place, layer):
+            raise ModelError(
+                f"{path.name} holds another network than MODNet with {model.config} ('{place.name}' does not fit).",
+                "Choose a released MODNet in the ONNX format, or its checkpoint.",
+            )
+    if next(rest, None) is not None:
+        raise ModelError(f"{path.name} holds more layers than MODNet has.", "Choose a released MODNet.")
+    return state
+
+
+def _read(path: Path) -> Any:
+    import onnx
+
+    try:
+        # Weights in files beside it are not followed: a model names no other file on this machine.
+        return onnx.load(str(path), load_external_data=False).graph
+    except OSError as error:
+        raise ModelError(f"The model {path} cannot be read ({error.strerror}).", "Check the file.") from error
+    except Exception as error:  # protobuf's decoding errors share no public base class
+        raise ModelError(f"{path.name} is no ONNX network.", "Get the file anew.") from error
+
+
+def _layers(graph: Any) -> Iterator[Layer]:
+    """Every convolution and matrix with constant weights, in the order of the graph."""
+    from onnx import numpy_helper
+
+    raw = {tensor.name: tensor for tensor in graph.initializer}
+    consumers: dict[str, list[Any]] = {}
+    for node in graph.node:
+        for name in node.input:
+            consumers.setdefault(name, []).append(node)
+
+    def array(name: str) -> Array:
+        return np.asarray(numpy_helper.to_array(raw[name]), np.float32)
+
+    for node in graph.node:
+        if node.op_type not in ("Conv", *MATRICES) or len(node.input) < 2 or node.input[1] not in raw:
+            continue
+        weight = array(node.input[1])
+        if node.op_type == "MatMul" or (node.op_type == "Gemm" and not _attribute(node, "transB")):
+            weight = weight.T
+        bias = array(node.input[2]) if len(node.input) > 2 and node.op_type == "Conv" else None
+        norm = _norm_behind(node, consumers)
+        yield Layer(
+            node.input[1].removesuffix(".weight"),
+            weight,
+            bias,
+            tuple(array(name) for name in norm.input[1:5]) if norm is not None else (),
+        )
+
+
+def _attribute(node: Any, name: str) -> int:
+    return next((int(attribute.i) for attribute in node.attribute if attribute.name == name), 0)
+
+
+def _norm_behind(node: Any, consumers: dict[str, list[Any]]) -> Any:
+    """The batch normalisation that reads this node's output, also where only a part of the channels goes there."""
+    for consumer in consumers.get(node.output[0], []):
+        if consumer.op_type == "BatchNormalization":
+            return consumer
+        if consumer.op_type in PASS_THROUGH:
+            for output in consumer.output:
+                for behind in consumers.get(output, []):
+                    if behind.op_type == "BatchNormalization":
+                        return behind
+    return None
+
+
+def _places(model: MODNet) -> Iterator[Place]:
+    """Every layer that the matte needs, in the order in which it runs."""
+    semantic, detail, fusion = model.lr_branch, model.hr_branch, model.f_branch
+    order: list[nn.Module] = [
+        *(model.backbone, semantic.se_block, semantic.conv_lr16x, semantic.conv_lr8x),
+        *(detail.tohr_enc2x, detail.conv_enc2x, detail.tohr_enc4x, detail.conv_enc4x),
+        *(detail.conv_hr4x, detail.conv_hr2x),
+        *(fusion.conv_lr4x, fusion.conv_f2x, fusion.conv_f),
+    ]
+    names = {module: name for name, module in model.named_modules()}
+    for part in order:
+        modules = [module for module in part.modules() if not list(module.children())]
+        for module, behind in zip(modules, [*modules[1:], None], strict=True):
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                norm = behind if isinstance(behind, nn.BatchNorm2d) else None
+                yield Place(names[module], module, names[norm] if norm else "", norm.num_features if norm else 0)
+
+
+def _put(state: dict[str, Tensor], place: Place, layer: Layer) -> bool:
+    """Store one layer under the network's names; False if it does not fit there."""
+    module = place.module
+    if layer.weight.shape != tuple(module.weight.shape):
+        return False
+    bias = np.zeros(len(layer.weight), np.float32) if layer.bias is None else layer.bias
+    if module.bias is None and not place.norm and bias.any():
+        return False
+    state[f"{place.name}.weight"] = _tensor(layer.weight)
+    if module.bias is not None:
+        state[f"{place.name}.bias"] = _tensor(bias)
+    if place.norm:
+        channels = place.norm_channels
+        shift = bias if module.bias is None else np.zeros(channels, np.float32)
+        # √(1 + ε) undoes the ε that the norm adds to its variance of 1.
+        identity: tuple[npt.NDArray[Any], ...] = (
+            np.full(channels, np.sqrt(1 + 1e-5)),
+            shift,
+            np.zeros(channels),
+            np.ones(channels),
+        )
+        for name, value in zip(NORM, layer.norm or identity, strict=True):
+            if value.shape != (channels,):
+                return False
+            state[f"{place.norm}.{name}"] = _tensor(value)
+    return True
+
+
+def _tensor(array: npt.NDArray[Any]) -> Tensor:
+    return torch.from_numpy(np.array(array, np.float32, order="C"))
