@@ -9,6 +9,7 @@ from typing import Any
 
 from matting_core.engine_names import ENGINE_NAMES
 from matting_core.errors import MattecamError, UsageError
+from matting_core.layouts import AUTO, LAYOUTS
 from matting_core.presets import DEFAULT_PRESET, PRESETS
 
 GOOD, FAILED, WRONG_USE = 0, 1, 2
@@ -82,6 +83,20 @@ def _bench(options: argparse.Namespace) -> int:
     )
 
 
+def _eval(options: argparse.Namespace) -> int:
+    from app.eval_command import evaluate
+
+    return evaluate(
+        folder=options.folder,
+        layout=options.layout,
+        model=options.model,
+        preset=options.preset,
+        engine=options.engine,
+        report=options.report,
+        as_json=options.json,
+    )
+
+
 def _models(options: argparse.Namespace) -> int:
     from app.models_command import run
 
@@ -142,6 +157,13 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--size", default="1280x720", metavar="WxH")
     bench.add_argument("--seconds", type=_seconds, default=10.0, metavar="N")
     add_engine_options(bench, DEFAULT_PRESET, "auto")
+
+    evaluation = add("eval", _eval, "Measure the mattes of a folder of pictures or clips against true ones.")
+    evaluation.add_argument("folder", type=Path, metavar="DIR", help="for example with image/ and matte/")
+    evaluation.add_argument("--layout", choices=LAYOUTS, default=AUTO, help="how the folder is laid out")
+    evaluation.add_argument("--model", metavar="NAME", help="one of `models list`")
+    evaluation.add_argument("--report", type=Path, metavar="OUT.html", help="write a page with the worst cases")
+    add_engine_options(evaluation, DEFAULT_PRESET, "auto")
 
     models = add("models", _models, "List, check, download and import models.")
     actions = models.add_subparsers(dest="action", required=True, metavar="list|get|import|verify")

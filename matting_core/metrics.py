@@ -36,24 +36,29 @@ CONN_THRESHOLD = np.float32(0.15)
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """How a metric is shown: name, factor on the raw value, the unit's name, decimals, and what is better."""
+    """How a metric is shown: name, factor on the raw value and how papers write it, decimals, and plain words."""
 
     name: str
     factor: float
     unit: str
     decimals: int
+    meaning: str
     higher_is_better: bool = False
+
+    def show(self, value: float | None) -> str:
+        """The value in the metric's display unit, or a dash where it is not defined."""
+        return "–" if value is None else f"{value * self.factor:.{self.decimals}f}"
 
 
 METRICS = {
-    "mad": Metric("MAD", 1e3, "×10³", 2),
-    "mse": Metric("MSE", 1e3, "×10³", 2),
-    "sad": Metric("SAD", 1e-3, "÷1000", 2),
-    "grad": Metric("Grad", 1e-3, "÷1000", 2),
-    "conn": Metric("Conn", 1e-3, "÷1000", 2),
-    "iou": Metric("IoU", 1.0, "", 4, higher_is_better=True),
-    "boundary_mad": Metric("Boundary MAD", 1e3, "×10³", 1),
-    "dtssd": Metric("dtSSD", 1e2, "×10²", 2),
+    "mad": Metric("MAD", 1e3, "×10³", 2, "mean absolute difference of alpha"),
+    "mse": Metric("MSE", 1e3, "×10³", 2, "mean squared difference of alpha"),
+    "sad": Metric("SAD", 1e-3, "÷1000", 2, "sum of absolute differences, in pixels"),
+    "grad": Metric("Grad", 1e-3, "÷1000", 2, "squared difference of the edges' strengths, summed"),
+    "conn": Metric("Conn", 1e-3, "÷1000", 2, "difference in what hangs together with the person, summed"),
+    "iou": Metric("IoU", 1.0, "", 4, "overlap of the pixels with alpha above a half; 1 is best", higher_is_better=True),
+    "boundary_mad": Metric("Boundary MAD", 1e3, "×10³", 1, "MAD in the band around the true edge alone"),
+    "dtssd": Metric("dtSSD", 1e2, "×10²", 2, "how differently matte and truth change from frame to frame"),
 }
 
 

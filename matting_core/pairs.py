@@ -1,12 +1,4 @@
-"""Pictures with their true mattes: the layouts that data sets come in, matched file by file, and read.
-
-| layout | pictures | true mattes |
-| --- | --- | --- |
-| ppm100 | `image/`, or `val/fg/`, or `fg/` | `matte/`, or `val/alpha/`, or `alpha/` |
-| p3m | `original_image/` or `blurred_image/` | `mask/` |
-| amd | `merged/`, as the Adobe set's own script writes it: NAME_0.png, NAME_1.png … | `alpha/`: NAME.png |
-| amd | `fg/` laid over `bg/`, n // m backgrounds for each of m foregrounds, in the order of their names | `alpha/` |
-| pairs | `image/` or `images/` | `matte/`, `mask/` or `alpha/` |
+"""Pictures with their true mattes: matched file by file in one of the LAYOUTS, and read.
 
 A video, or a folder of frames, among the pictures is a clip, and so is its matte. Partners have the same stem.
 """
@@ -22,20 +14,9 @@ import numpy as np
 from matting_core.errors import MediaError, UsageError
 from matting_core.fit import fit_image
 from matting_core.frames import Alpha, Image
+from matting_core.layouts import AUTO, AUTO_ORDER, FOLDERS, LAYOUTS
 from matting_core.pictures import IMAGE_SUFFIXES, VIDEO_SUFFIXES, read_image
 from matting_core.video_decode import to_bgr
-
-AUTO = "auto"
-FOLDERS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "ppm100": (("image", "matte"), ("val/fg", "val/alpha"), ("fg", "alpha")),
-    "p3m": (("original_image", "mask"), ("blurred_image", "mask")),
-    "amd": (("merged", "alpha"), ("fg", "alpha", "bg")),
-    "pairs": tuple((image, matte) for image in ("image", "images") for matte in ("matte", "mask", "alpha")),
-}
-"""Each layout's folders: pictures, mattes and maybe backgrounds. The first whose folders are all there counts."""
-LAYOUTS = (AUTO, *FOLDERS)
-# amd before ppm100: they share fg/ and alpha/, and only amd has a third folder.
-_AUTO_ORDER = ("amd", "ppm100", "p3m", "pairs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +60,7 @@ def find_pairs(folder: Path, layout: str = AUTO) -> PairSet:
         raise UsageError(f"There is no layout '{layout}'.", f"Choose one of: {', '.join(LAYOUTS)}.")
     if not folder.is_dir():
         raise UsageError(f"The folder {folder} does not exist.", "Check the path.")
-    candidates = _AUTO_ORDER if layout == AUTO else (layout,)
+    candidates = AUTO_ORDER if layout == AUTO else (layout,)
     for candidate in candidates:
         for names in FOLDERS[candidate]:
             folders = [folder / name for name in names]

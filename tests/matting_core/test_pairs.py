@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from matting_core.errors import MediaError, UsageError
+from matting_core.layouts import LAYOUTS
 from matting_core.pairs import (
-    LAYOUTS,
     Clip,
     composite_over,
     find_pairs,
