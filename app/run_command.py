@@ -15,6 +15,8 @@ from app.output import Output, open_output
 from app.pipeline import Parts, Pipeline
 from app.settings import Settings, parse_size
 from app.status import Status
+from matting_core.background import open_background
+from matting_core.background_spec import parse_spec
 from matting_core.errors import MattecamError
 
 log = logging.getLogger(__name__)
@@ -42,6 +44,7 @@ def run(
     settings = saved.changed(
         virtual_camera=output == "virtual", **{name: value for name, value in chosen.items() if value is not None}
     )
+    _check_background(settings)
     pipeline = Pipeline(settings, Parts(outputs=_open_outputs(output, settings), must_open=True))
     began_s = time.monotonic()
     with _signals() as interrupted:
@@ -64,6 +67,11 @@ def _open_outputs(output: str, settings: Settings) -> tuple[Output, ...]:
     if output == "virtual":
         return ()  # the pipeline's own
     return (open_output(output, parse_size(settings.output_size), settings.output_fps),)
+
+
+def _check_background(settings: Settings) -> None:
+    """Raises MediaError here and now: a background that cannot be shown would mean slates to the end."""
+    open_background(parse_spec(settings.background), *parse_size(settings.output_size)).close()
 
 
 def _watch(pipeline: Pipeline, interrupted: threading.Event, until_s: float | None) -> None:

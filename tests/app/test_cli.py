@@ -1,0 +1,162 @@
+"""The command line's contract: options, exit codes, one sentence on failure, one JSON object on the last line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+
+from app import settings as settings_file
+from app.cli import main
+from app.settings import Settings
+
+MAIN = Path(__file__).resolve().parents[2] / "main.py"
+LIVE = ("run", "--camera", "demo", "--output", "null", "--preset", "fast", "--background", "color:#102030")
+
+
+def last_json(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    return found
+
+
+def test_run_accounts_for_every_frame(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*LIVE, "--seconds", "2.5", "--json"]) == 0
+    told = last_json(capsys)
+    assert told["captured"] == told["matted"] + told["failed"] + told["dropped_unmatted"]
+    assert told["matted"] == told["shown"] + told["dropped_unsent"]
+    assert told["sent"] == told["shown"] + told["repeated"] + told["slates"]
+    assert told["dropped"] == told["dropped_unmatted"] + told["dropped_unsent"]
+    assert told["frames"] == told["shown"] > 0
+    assert told["fps"] == pytest.approx(told["frames"] / told["seconds"], abs=0.01)
+    assert 0 < told["latency_ms"]["p50"] <= told["latency_ms"]["p95"] <= told["latency_ms"]["p99"]
+    assert told["input_size"] == "384x224"
+    assert told["provider"]
+    assert told["model"] == "modnet_photographic"
+    assert told["outputs"] == ["null"]
+
+
+def test_run_records_a_film_of_the_chosen_background(tmp_path: Path) -> None:
+    film = tmp_path / "out.mp4"
+    assert main([*LIVE[:3], "--output", str(film), *LIVE[5:], "--seconds", "2"]) == 0
+    with av.open(str(film)) as container:
+        corners = [frame.to_ndarray(format="bgr24")[4, 4] for frame in container.decode(video=0)]
+    assert len(corners) > 10
+    live = [corner for corner in corners if abs(corner.astype(int) - (0x30, 0x20, 0x10)).max() <= 4]
+    assert len(live) > len(corners) // 4  # the rest are the slates of the start and the end
+
+
+def test_options_of_run_do_not_change_the_saved_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    settings_file.save(Settings(background="color:#ffffff", preset="quality"))
+    assert main([*LIVE, "--seconds", "0.3", "--json"]) == 0
+    loaded, notices = settings_file.load()
+    assert (loaded.background, loaded.preset, notices) == ("color:#ffffff", "quality", [])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (("run", "--camera", "demo", "--output", "null", "--background", "colour:red", "--seconds", "5"), "colour:red"),
+        (
+            ("run", "--camera", "demo", "--output", "null", "--background", "nowhere.jpg", "--seconds", "5"),
+            "nowhere.jpg",
+        ),
+        (("run", "--camera", "no such camera", "--output", "null", "--seconds", "5"), "no such camera"),
+        (("run", "--camera", "demo", "--output", "no/such/folder/out.mp4", "--seconds", "5"), "out.mp4"),
+        (("bench", "--source", "nowhere.mp4"), "nowhere.mp4"),
+        (("bench", "--size", "big"), "big"),
+        (("models", "get", "nobody"), "nobody"),
+        (("models", "import", "nowhere.onnx"), "nowhere.onnx"),
+    ],
+)
+def test_wrong_input_is_one_sentence_that_names_it(
+    arguments: tuple[str, ...], word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) in (1, 2)
+    said = capsys.readouterr()
+    assert word in said.err
+    assert said.err.startswith("mattecam: ")
+    assert said.err.count("\n") == 1
+    assert "Traceback" not in said.err
+    assert said.out == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("nonsense",),
+        ("run", "--seconds", "-1"),
+        ("run", "--seconds", "soon"),
+        ("run", "--preset", "huge"),
+        ("run", "--engine", "magic"),
+        ("process",),
+        ("models",),
+        ("models", "get"),
+        ("doctor", "now"),
+    ],
+)
+def test_wrong_use_is_exit_code_2(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_debug_shows_the_traceback() -> None:
+    done = subprocess.run(
+        [sys.executable, MAIN, "--debug", "bench", "--source", "nowhere.mp4"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "Traceback" in done.stderr
+    assert "nowhere.mp4" in done.stderr.splitlines()[-1]
+
+
+def test_bench_times_every_stage(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("bench", "--size", "320x180", "--seconds", "0.5", "--preset", "fast", "--json")
+    assert main(arguments) == 0
+    told = last_json(capsys)
+    assert set(told["stages"]) >= {"fit", "preprocess", "infer", "stabilise", "alpha", "composite", "convert"}
+    assert all(0 <= times["p50_ms"] <= times["p95_ms"] for times in told["stages"].values())
+    assert sum(times["p50_ms"] for times in told["stages"].values()) <= 3 * 1000 / told["fps"]
+    assert told["machine"]["cores"] == os.cpu_count()
+    assert {"python", "numpy", "opencv_python"} <= set(told["versions"])
+    assert (told["input_size"], told["frame_size"]) == ("384x224", "320x180")
+    assert main(arguments[:-1]) == 0
+    assert "infer" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_run_in_order(number: signal.Signals, tmp_path: Path) -> None:
+    film = tmp_path / "film.mkv"
+    arguments = [*LIVE[:3], "--output", str(film), *LIVE[5:], "--seconds", "60", "--json"]
+    running = subprocess.Popen([sys.executable, MAIN, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 30
+    while not (film.exists() and film.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    running.send_signal(number)
+    out, err = running.communicate(timeout=20)
+    assert running.returncode == 0, err
+    assert json.loads(out.splitlines()[-1])["sent"] > 0
+    with av.open(str(film)) as container:
+        assert sum(1 for _ in container.decode(video=0)) > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a system whose windows need a display")
+def test_without_a_display_the_window_names_run() -> None:
+    bare = {
+        key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    }
+    done = subprocess.run([sys.executable, MAIN], capture_output=True, text=True, env=bare, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "run" in done.stderr
+    assert done.stderr.startswith("mattecam: ")
+    assert done.stderr.count("\n") == 1
