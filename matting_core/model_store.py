@@ -6,8 +6,10 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
@@ -15,6 +17,7 @@ from matting_core.download import Progress, download
 from matting_core.errors import ModelError, UsageError
 from matting_core.manifest import MANIFEST, NAME_PATTERN, ModelEntry, read_manifest, write_manifest
 from matting_core.model_check import check_matting_model
+from matting_core.modnet import require_train_extra
 
 log = logging.getLogger(__name__)
 
@@ -72,10 +75,14 @@ class ModelStore:
     def find(self, name: str) -> ModelEntry:
         """The installed model of that name, its SHA-256 checked (once for a file that has not changed).
 
-        Raises UsageError for an unknown name, ModelError if it is not installed, damaged, or needs an extra.
+        Raises UsageError for an unknown name, ModelError if it is not installed, damaged, or a checkpoint.
         """
         entry = self._entry(name)
-        _require_no_extra(entry)
+        if entry.needs:
+            raise ModelError(
+                f"The model '{name}' is a PyTorch checkpoint, which is no model to run yet.",
+                f"Fetch it with `models get {name}`, then make one of it with `models import FILE`.",
+            )
         if problem := self._problem(entry):
             raise ModelError(problem, _restore(entry))
         return entry
@@ -97,7 +104,8 @@ class ModelStore:
         Raises UsageError for an unknown name, ModelError for everything that can go wrong on the way.
         """
         entry = self._entry(name)
-        _require_no_extra(entry)
+        if entry.needs:
+            require_train_extra(f"The checkpoint '{name}'")
         if entry.path is not None and not self._problem(entry):
             return entry.path
         if entry.origin != "download":
@@ -107,19 +115,29 @@ class ModelStore:
         return destination
 
     def import_file(self, path: Path, name: str | None = None) -> ModelEntry:
-        """Copy a released .onnx into the user's folder, after loading and running the copy.
+        """Take a released .onnx, or a released checkpoint (.ckpt, .pt, .pth) made into one, into the user's folder.
 
         name: what to call it, [a-z0-9_-]; by default made from the file's name. The same file twice is no error.
-        Raises ModelError if the file does not fit or the name is taken, UsageError for a name that is none.
+        Raises ModelError if the file does not fit, would run code, needs the `train` extra or the name is taken,
+        UsageError for a name that is none.
         """
-        name = _checked_name(name if name is not None else re.sub(r"[^a-z0-9_-]+", "_", path.stem.lower()).strip("_-"))
-        if path.suffix.lower() in TORCH_SUFFIXES:
+        name = _checked_name(name if name is not None else model_name(path.stem))
+        suffix = path.suffix.lower()
+        if suffix not in (".onnx", *TORCH_SUFFIXES):
             raise ModelError(
-                f"{path.name} is a PyTorch checkpoint; this version runs .onnx models only.",
-                "A later version with the `train` extra reads it; until then import an .onnx file.",
+                f"{path.name} is not an .onnx file, and no checkpoint either.",
+                "Import a released MODNet: .onnx or .ckpt.",
             )
-        if path.suffix.lower() != ".onnx":
-            raise ModelError(f"{path.name} is not an .onnx file.", "Import a released MODNet in the ONNX format.")
+        return self._take(name, path.name, {}, lambda copy: _make_onnx(path, copy))
+
+    def add(self, path: Path, name: str, source: str, **facts: Any) -> ModelEntry:
+        """Take an .onnx that Mattecam made into the user's folder. facts: further fields of ModelEntry.
+
+        source: what it was made from. Raises as `import_file` does.
+        """
+        return self._take(_checked_name(name), source, facts, lambda copy: shutil.copyfile(path, copy))
+
+    def _take(self, name: str, source: str, facts: dict[str, Any], make: Callable[[Path], object]) -> ModelEntry:
         own = read_manifest(self._user)  # a damaged list stops here, before it could be overwritten
         try:
             self._user.mkdir(parents=True, exist_ok=True)
@@ -127,17 +145,19 @@ class ModelStore:
             descriptor, temporary = tempfile.mkstemp(prefix=".import-", suffix=".onnx", dir=self._user)
             os.close(descriptor)
             try:
-                return self._adopt(path, Path(temporary), name, own)
+                make(Path(temporary))
+                return self._adopt(Path(temporary), name, source, facts, own)
             finally:
                 Path(temporary).unlink(missing_ok=True)
         except OSError as error:
             raise ModelError(
-                f"{path} cannot be imported into {self._user} ({error.strerror or error}).",
+                f"{error.filename or source} cannot be imported into {self._user} ({error.strerror or error}).",
                 "Check the file, the folder's permissions and the free space.",
             ) from error
 
-    def _adopt(self, path: Path, copy: Path, name: str, own: tuple[ModelEntry, ...]) -> ModelEntry:
-        shutil.copyfile(path, copy)
+    def _adopt(
+        self, copy: Path, name: str, source: str, facts: dict[str, Any], own: tuple[ModelEntry, ...]
+    ) -> ModelEntry:
         sha256 = self._sha256(copy)
         taken = next((entry for entry in self.list() if entry.name == name), None)
         if taken is not None:
@@ -148,15 +168,15 @@ class ModelStore:
                     f"There is a model '{name}' already.",
                     "Rename the file, for example to my-model.onnx, and try again.",
                 )
-        check_matting_model(copy, path.name)
+        check_matting_model(copy, source)
         size = copy.stat().st_size
         entry = ModelEntry(
-            name=name, file=f"{name}.onnx", sha256=sha256, size_bytes=size, origin="user", source=path.name
+            name=name, file=f"{name}.onnx", sha256=sha256, size_bytes=size, origin="user", source=source, **facts
         )
         copy.chmod(0o644)
         copy.replace(self._user / entry.file)
         write_manifest(self._user, (*(other for other in own if other.name != name), entry))
-        log.info("imported %s as %s", path, name)
+        log.info("added %s as %s", source, name)
         return self._placed(entry)
 
     def _entry(self, name: str) -> ModelEntry:
@@ -190,6 +210,11 @@ class ModelStore:
         return self._hashes[key]
 
 
+def model_name(stem: str) -> str:
+    """A model's name made from that of a file: lower case, everything else than a-z, 0-9, _ and - as _."""
+    return re.sub(r"[^a-z0-9_-]+", "_", stem.lower()).strip("_-")
+
+
 def _checked_name(name: str) -> str:
     if not re.fullmatch(NAME_PATTERN, name) or DEVICE_NAMES.match(name):
         raise UsageError(
@@ -198,13 +223,16 @@ def _checked_name(name: str) -> str:
     return name
 
 
-def _require_no_extra(entry: ModelEntry) -> None:
-    if entry.needs:
-        raise ModelError(
-            f"The model '{entry.name}' is a PyTorch checkpoint and needs the `{entry.needs}` extra, "
-            "which this version does not have yet.",
-            "Take an .onnx model: python main.py models list",
-        )
+def _make_onnx(path: Path, copy: Path) -> None:
+    """Put `path` into `copy` as ONNX: copied, or made from a checkpoint, which takes some seconds."""
+    if path.suffix.lower() not in TORCH_SUFFIXES:
+        shutil.copyfile(path, copy)
+        return
+    require_train_extra(f"Importing {path.name}")
+    from matting_core.modnet.export import export_network
+    from matting_core.modnet.weights import load_network
+
+    export_network(load_network(path).model, copy)
 
 
 def _restore(entry: ModelEntry) -> str:

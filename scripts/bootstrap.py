@@ -49,6 +49,14 @@ def prepare(build: str = "", extras: Sequence[str] = (), virtual_screen: bool = 
         _install_virtual_screen()
 
 
+def install_package(requirement: str) -> None:
+    """Put one more package into .venv, which `prepare` has made. Raises SetupError."""
+    quiet = [] if sys.stderr.isatty() else ["--quiet"]
+    pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "install", *quiet, requirement]
+    if subprocess.run(pip, stdout=2, check=False).returncode:
+        raise SetupError(f"pip could not install {requirement} (its reasons are above).")
+
+
 def run(arguments: Sequence[str]) -> NoReturn:
     """Go on as .venv's Python with these arguments; never returns."""
     command = [str(PYTHON), *arguments]

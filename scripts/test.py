@@ -1,4 +1,7 @@
-"""Sets everything up on a fresh machine, then runs the tests: python3 scripts/test.py [PYTEST ARGUMENT …]"""
+"""Sets everything up on a fresh machine, then runs the tests: python3 scripts/test.py [--train] [PYTEST ARGUMENT …]
+
+--train also installs PyTorch (the extra `train`), which then stays in .venv, and so runs the tests of the network too.
+"""
 
 import os
 import sys
@@ -8,10 +11,23 @@ if sys.version_info < (3, 11):  # noqa: UP036 (older Pythons must still be able 
 
 import bootstrap
 
-if __name__ == "__main__":
+# One version for everybody's tests; the extra itself takes any from 2.6 on.
+TORCH = "torch==2.13.0"
+
+
+def main(arguments: list[str]) -> None:
+    """Prepare .venv, then become pytest."""
+    train = "--train" in arguments
     try:
         bootstrap.prepare(extras=["dev"], virtual_screen=True)
+        if train:
+            bootstrap.install_package(TORCH)
+            bootstrap.prepare(extras=["dev", "train"])
     except bootstrap.SetupError as error:
         sys.exit(str(error))
     os.chdir(bootstrap.ROOT)
-    bootstrap.run(["-m", "pytest", *sys.argv[1:]])
+    bootstrap.run(["-m", "pytest", *(argument for argument in arguments if argument != "--train")])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,5 +1,8 @@
 """The building blocks of MODNet's branches: IBNorm, the convolution block, and the two context modules."""
 
+import functools
+import operator
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -70,7 +73,7 @@ class EfficientASPP(nn.Module):
     | channels reduced by 4, 1×1 | N×C/4×h×w |
     | depth-wise 3×3 at each of RATES | 4 × N×C/4×h×w |
     | inter-channel fusion, one 1×1 shared by the scales | 4 × N×C/4×h×w |
-    | multi-scale fusion inside each channel, depth-wise | N×C/4×h×w |
+    | multi-scale fusion inside each channel: a weighted sum | N×C/4×h×w |
     | channels recovered, 1×1 | N×C×h×w |
 
     Batch normalisation only: an instance norm here would erase what the picture as a whole says.
@@ -79,28 +82,28 @@ class EfficientASPP(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         hidden = channels // REDUCTION
-        self.reduce = _pointwise(channels, hidden)
+        self.reduce = _normed(nn.Conv2d(channels, hidden, 1, bias=False))
         self.atrous = nn.ModuleList(
-            nn.Conv2d(hidden, hidden, 3, padding=rate, dilation=rate, groups=hidden, bias=False) for rate in RATES
+            _normed(nn.Conv2d(hidden, hidden, 3, padding=rate, dilation=rate, groups=hidden, bias=False))
+            for rate in RATES
         )
-        self.across_channels = _pointwise(hidden, hidden)
-        self.across_scales = nn.Conv2d(hidden * len(RATES), hidden, 1, groups=hidden)
-        self.recover = _pointwise(hidden, channels)
+        self.across_channels = nn.Conv2d(hidden, hidden, 1, bias=False)
+        self.across_scales = nn.Parameter(torch.full((len(RATES), hidden, 1, 1), 1 / len(RATES)))
+        self.fused = nn.Sequential(nn.BatchNorm2d(hidden), nn.ReLU(inplace=True))
+        self.recover = _normed(nn.Conv2d(hidden, channels, 1, bias=False))
 
     def forward(self, x: Tensor) -> Tensor:
         """N×C×h×w to the same."""
         x = self.reduce(x)
-        # The scales go through the shared 1×1 as one batch, so that its norm sees one distribution.
-        fused = self.across_channels(torch.cat([atrous(x) for atrous in self.atrous]))
-        # Stacked behind the channels, the scales of one channel lie side by side, as the grouped 1×1 needs them.
-        scales = torch.stack(fused.chunk(len(RATES)), dim=2).flatten(1, 2)
-        recovered: Tensor = self.recover(self.across_scales(scales))
+        scales = [self.across_channels(atrous(x)) for atrous in self.atrous]
+        weighted = [weight * scale for weight, scale in zip(self.across_scales, scales, strict=True)]
+        total = functools.reduce(operator.add, weighted)
+        recovered: Tensor = self.recover(self.fused(total))
         return recovered
 
 
-def _pointwise(channels_in: int, channels_out: int) -> nn.Sequential:
-    convolution = nn.Conv2d(channels_in, channels_out, 1, bias=False)
-    return nn.Sequential(convolution, nn.BatchNorm2d(channels_out), nn.ReLU(inplace=True))
+def _normed(convolution: nn.Conv2d) -> nn.Sequential:
+    return nn.Sequential(convolution, nn.BatchNorm2d(convolution.out_channels), nn.ReLU(inplace=True))
 
 
 def resize(x: Tensor, factor: float) -> Tensor:
