@@ -53,6 +53,8 @@ class Readable(NamedTuple):
 def readable_pairs(pairs: Sequence[Pair]) -> Readable:
     """Read every pair once, before training begins: what is left does not depend on when a file is first needed.
 
+    Its threads end with the call.
+
     Raises UsageError for a pair whose sizes differ, and where none can be read.
     """
     with ThreadPoolExecutor(READERS, "mattecam-data") as threads:

@@ -105,12 +105,15 @@ def test_mean_and_sum_errors_by_hand() -> None:
 def test_a_perfect_matte_has_no_error() -> None:
     truth = blobs(1)
     found = score(truth, truth, before=(blobs(2), blobs(2)))
-    assert found == Scores(mad=0, mse=0, sad=0, grad=0, conn=0, iou=1, boundary_mad=0, dtssd=0)
+    # OpenCV's filter rounds by where an array lies in memory, so the gradients of equal mattes may differ in a last bit.
+    perfect = Scores(mad=0, mse=0, sad=0, grad=0, conn=0, iou=1, boundary_mad=0, dtssd=0)
+    assert found.as_dict() == pytest.approx(perfect.as_dict(), abs=1e-9)
 
 
 def test_bytes_and_floats_give_the_same() -> None:
     alpha, truth = ((blobs(seed) * 255).round().astype(np.uint8) for seed in (3, 4))
-    assert score(alpha, truth) == score(as_unit(alpha), as_unit(truth))
+    floats = score(as_unit(alpha), as_unit(truth)).as_dict()
+    assert score(alpha, truth).as_dict() == pytest.approx(floats, rel=1e-6)
     assert as_unit(np.array([[0, 51, 255]], np.uint8)).tolist() == [[0.0, pytest.approx(0.2), 1.0]]
 
 
