@@ -8,6 +8,7 @@ from app.ui.bindings import bind_button, bind_combo, bind_slider, fill_combo, sl
 from app.ui.jobs import Lane
 from app.ui.store import SettingsStore
 from app.ui.widgets import Combo, MutedLabel, Section, Slider, Switch, labelled
+from matting_core.engine_names import ENGINE_NAMES
 from matting_core.presets import PRESETS
 
 OUTPUT_SIZES = ("640x360", "1280x720", "1920x1080")
@@ -60,7 +61,18 @@ class QualitySection(Section):
         }
         presets = [(f"{names.get(name, name)} ({preset.long_side} px)", name) for name, preset in PRESETS.items()]
         fill_combo(self.preset, presets, store.settings.preset)
-        fill_combo(self.engine, ((self.tr("Automatic"), "auto"),), store.settings.engine)
+        known = {
+            "auto": self.tr("Automatic"),
+            "cuda": self.tr("NVIDIA GPU (CUDA)"),
+            "tensorrt": self.tr("NVIDIA GPU (TensorRT)"),
+            "coreml": self.tr("Apple (Core ML)"),
+            "directml": self.tr("Windows GPU (DirectML)"),
+            "openvino": self.tr("Processor (OpenVINO)"),
+            "openvino-gpu": self.tr("Intel GPU (OpenVINO)"),
+            "cpu": self.tr("Processor (ONNX Runtime)"),
+        }
+        engines = [(known.get(name, name), name) for name in ENGINE_NAMES]
+        fill_combo(self.engine, engines, store.settings.engine)
         fill_combo(self.model, (), store.settings.model)
         for label, combo, field in (
             (self.tr("Preset"), self.preset, "preset"),
