@@ -1,17 +1,16 @@
 """Files are written beside and renamed: a crash leaves the old file or the new one, never a part."""
 
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Replace `path` by `data` in one step, making its folder if needed. Raises OSError, with `path` untouched."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with temporary.open("xb") as file:  # with the permissions of any new file, unlike tempfile's
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

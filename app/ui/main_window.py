@@ -138,6 +138,7 @@ class MainWindow(QMainWindow):
             # Those on the right are found by their icons and tool tips; only what matters in a call is spelt out.
             if action in (actions.pause, actions.record, actions.snapshot):
                 button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+                action.setIconText(f" {action.text()}")  # style sheets have no gap between icon and text
             button.setAccessibleName(action.text())
             row.addWidget(button)
         return row

@@ -90,8 +90,8 @@ class QualitySection(Section):
 
     def show_status(self, status: Status) -> None:
         """Say which provider really runs."""
-        parts = [part for part in (status.engine, status.provider, status.input_size) if part]
-        self.running.say(self.tr("Running: {0}").format(" · ".join(dict.fromkeys(parts))) if parts else "")
+        parts = [part for part in (status.provider or status.engine, status.input_size) if part]
+        self.running.say(self.tr("Running: {0}").format(" · ".join(parts)) if parts else "")
 
     def _show_models(self, names: list[str]) -> None:
         fill_combo(self.model, [(name, name) for name in names], self._store.settings.model)

@@ -28,7 +28,7 @@ def overlay_text(status: Status) -> str:
         (_tr("Engine"), f"{status.provider or status.engine or '–'} {status.input_size}".rstrip()),
     ]
     times = [(name, stats.stages[name]) for name in STAGES if name in stats.stages]
-    rows += [(name, f"{time.p50_ms:.1f} / {time.p95_ms:.1f} ms") for name, time in times]
+    rows += [(name.capitalize(), f"{time.p50_ms:.1f} / {time.p95_ms:.1f} ms") for name, time in times]
     cells = "".join(f"<tr><td>{name}&nbsp;&nbsp;</td><td align='right'>{value}</td></tr>" for name, value in rows)
     return f"<table cellspacing='1'>{cells}</table>"
 

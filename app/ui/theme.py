@@ -141,11 +141,10 @@ def _style_sheet(colours: Colours) -> str:
     QListWidget {{ background: transparent; border: none; outline: none; }}
     QSlider {{ min-height: 24px; background: transparent; }}
     QSlider::groove:horizontal {{ height: 4px; background: {colours.border}; border-radius: 2px; }}
-    QSlider::sub-page:horizontal {{ background: {colours.accent}; border-radius: 2px; height: 4px; margin: 10px 0; }}
+    QSlider::sub-page:horizontal {{ background: {colours.accent}; border-radius: 2px; }}
     QSlider::handle:horizontal {{ width: 14px; height: 14px; margin: -7px 0; border-radius: 9px;
         background: {colours.card}; border: 2px solid {colours.accent}; }}
-    QSlider::handle:horizontal:hover, QSlider:focus::handle:horizontal,
-    QSlider::handle:horizontal:focus {{ background: {colours.accent}; }}
+    QSlider::handle:horizontal:hover, QSlider::handle:horizontal:focus {{ background: {colours.accent}; }}
     QSlider::handle:horizontal:disabled {{ border-color: {colours.border}; }}
     QScrollBar:vertical {{ background: transparent; width: 10px; margin: 0; }}
     QScrollBar::handle:vertical {{ background: {colours.border}; border-radius: 4px; min-height: 32px; margin: 1px; }}
