@@ -121,7 +121,7 @@ class ModelStore:
         Raises ModelError if the file does not fit, would run code, needs the `train` extra or the name is taken,
         UsageError for a name that is none.
         """
-        name = _checked_name(name if name is not None else model_name(path.stem))
+        name = _checked_name(name if name is not None else self._default_name(path))
         suffix = path.suffix.lower()
         if suffix not in (".onnx", *TORCH_SUFFIXES):
             raise ModelError(
@@ -136,6 +136,11 @@ class ModelStore:
         source: what it was made from. Raises as `import_file` does.
         """
         return self._take(_checked_name(name), source, facts, lambda copy: shutil.copyfile(path, copy))
+
+    def _default_name(self, path: Path) -> str:
+        """From the file's name; a fetched checkpoint has an entry of that name already, so its model gets another."""
+        name = model_name(path.stem)
+        return f"{name}_onnx" if any(entry.name == name and entry.needs for entry in self.list()) else name
 
     def _take(self, name: str, source: str, facts: dict[str, Any], make: Callable[[Path], object]) -> ModelEntry:
         own = read_manifest(self._user)  # a damaged list stops here, before it could be overwritten
@@ -229,7 +234,7 @@ def _make_onnx(path: Path, copy: Path) -> None:
         shutil.copyfile(path, copy)
         return
     require_train_extra(f"Importing {path.name}")
-    from matting_core.modnet.export import export_network
+    from matting_core.modnet.exporter import export_network
     from matting_core.modnet.weights import load_network
 
     export_network(load_network(path).model, copy)

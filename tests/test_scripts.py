@@ -21,7 +21,7 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleT
     before = set(sys.modules)
     yield importlib.import_module
     for name in set(sys.modules) - before:
-        if name in ("bootstrap", "start"):
+        if name in ("bootstrap", "start", "test"):
             del sys.modules[name]
 
 
@@ -239,11 +239,34 @@ def test_a_setup_error_is_one_sentence_and_exit_code_1(
     assert caught.value.code == "Nothing works."
 
 
+def test_the_tests_with_pytorch_install_it_first(
+    bootstrap: ModuleType,
+    machine: Machine,
+    scripts: Callable[[str], ModuleType],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(bootstrap, "run", started.append)
+    monkeypatch.chdir(ROOT)
+    script = scripts("test")
+    script.main(["-x"])
+    assert machine.installed() == [".[cpu,dev]"]
+    machine.commands.clear()
+    script.main(["--train", "-x"])
+    installs = [command[-1] for command in machine.commands if "install" in command]
+    assert installs == [script.TORCH, ".[cpu,dev,train]"]
+    assert started == [["-m", "pytest", "-x"]] * 2
+    machine.failing = ("torch==",)
+    with pytest.raises(SystemExit, match="could not install torch"):
+        script.main(["--train"])
+
+
 @pytest.mark.skipif(os.name == "nt", reason="a shell script")
 def test_ci_runs_the_scripts_that_people_use() -> None:
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     subprocess.run(["bash", "-n", str(script)], check=True)
     text = script.read_text()
-    assert "python3 scripts/test.py" in text
+    assert "python3 scripts/test.py ||" in text
+    assert "python3 scripts/test.py --train" in text
     assert "python3 scripts/check.py" in text

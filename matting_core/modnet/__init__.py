@@ -22,6 +22,6 @@ def require_train_extra(purpose: str) -> None:
     missing = [name for name in EXTRA if importlib.util.find_spec(name) is None]
     if missing:
         raise ModelError(
-            f"{purpose} needs the `train` extra ({', '.join(missing)} is not installed).",
+            f"{purpose} needs the `train` extra, of which {', '.join(missing)} cannot be found.",
             f'In Mattecam\'s folder, install it with: "{sys.executable}" -m pip install -e ".[train]"',
         )

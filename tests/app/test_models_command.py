@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.models_command import run
-from matting_core import model_store
+from matting_core import model_store, modnet
 from matting_core.errors import ModelError, UsageError
 from matting_core.model_store import SHIPPED, ModelStore
 from tests.support.tiny_onnx import write_network
@@ -80,6 +80,7 @@ def test_wrong_use(store: ModelStore, action: str, argument: str | None) -> None
         run(action, argument, store=store)
 
 
-def test_checkpoints_cannot_be_fetched_yet(store: ModelStore) -> None:
+def test_checkpoints_need_the_train_extra(store: ModelStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(modnet, "EXTRA", ("surely_not_installed",))
     with pytest.raises(ModelError, match="`train` extra"):
         run("get", "modnet_webcam_pt", store=store)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from matting_core import model_store
+from matting_core import model_store, modnet
 from matting_core.errors import ModelError, UsageError
 from matting_core.manifest import read_manifest, write_manifest
 from matting_core.model_check import check_matting_model
@@ -92,8 +92,9 @@ def test_find_names_what_is_missing(store: ModelStore, shipped: Path) -> None:
     with pytest.raises(ModelError, match="not installed") as caught:
         store.find("remote")
     assert caught.value.mend.endswith("models get remote")
-    with pytest.raises(ModelError, match="`train` extra"):
+    with pytest.raises(ModelError, match="PyTorch checkpoint") as caught:
         store.find("remote_pt")
+    assert "models import" in caught.value.mend
     (shipped / "shipped.onnx").unlink()
     with pytest.raises(ModelError, match="not installed"):
         store.find("shipped")
@@ -126,9 +127,23 @@ def test_get_downloads_the_pinned_file_once(store: ModelStore, tmp_path: Path, m
     assert store.get("remote") == store.find("remote").path
     assert fetched == [("https://models.invalid/remote.onnx", SHA256)]
     assert store.get("shipped") == store.find("shipped").path
-    with pytest.raises(ModelError, match="`train` extra"):
-        store.get("remote_pt")
     assert len(fetched) == 1
+
+
+def test_checkpoints_are_fetched_where_they_can_be_used(
+    store: ModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetch(url: str, destination: Path, sha256: str, size: int, progress: object) -> None:
+        destination.parent.mkdir()
+        destination.write_bytes(CONTENT)
+
+    monkeypatch.setattr(model_store, "download", fetch)
+    monkeypatch.setattr(modnet, "EXTRA", ("surely_not_installed",))
+    with pytest.raises(ModelError, match="`train` extra") as caught:
+        store.get("remote_pt")
+    assert "pip install" in caught.value.mend
+    monkeypatch.setattr(modnet, "EXTRA", ("json",))
+    assert store.get("remote_pt") == tmp_path / "user" / "remote_pt.pt"
 
 
 def test_import_copies_checks_and_remembers(store: ModelStore, shipped: Path, tmp_path: Path) -> None:
@@ -189,9 +204,24 @@ def test_garbage_is_refused(store: ModelStore, tmp_path: Path, content: bytes) -
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".ckpt", ".PTH"])
-def test_checkpoints_are_for_a_later_version(store: ModelStore, tmp_path: Path, suffix: str) -> None:
-    with pytest.raises(ModelError, match="`train` extra"):
+def test_checkpoints_need_the_train_extra(
+    store: ModelStore, tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(modnet, "EXTRA", ("surely_not_installed",))
+    with pytest.raises(ModelError, match=rf"Importing x\{suffix} needs the `train` extra"):
         store.import_file(tmp_path / f"x{suffix}")
+    assert not list((tmp_path / "user").iterdir())
+
+
+def test_add_keeps_the_facts_it_is_given(store: ModelStore, tmp_path: Path) -> None:
+    file = write_network(tmp_path / "x.onnx")
+    entry = store.add(file, "room", "room.pt", licence="Apache-2.0", measured={"largest_difference": 1e-5})
+    assert store.find("room") == entry
+    assert (entry.source, entry.licence) == ("room.pt", "Apache-2.0")
+    assert store.find("room").measured == {"largest_difference": 1e-5}
+    assert file.exists(), "the given file stays"
+    with pytest.raises(UsageError, match="not a model's name"):
+        store.add(file, "../x", "x")
 
 
 def test_files_that_are_none_are_refused(store: ModelStore, tmp_path: Path) -> None:

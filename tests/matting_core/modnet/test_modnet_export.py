@@ -1,20 +1,22 @@
 """Export: the files that come out run in both engines at any size, give the same mattes, and are refused otherwise."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 
+from matting_core import modnet
 from matting_core.engine import create_engine
 from matting_core.errors import ModelError, UsageError
 from matting_core.model_check import check_matting_model
 from matting_core.model_store import SHIPPED, ModelStore
-from matting_core.modnet import export, onnx_graph
-from matting_core.modnet.export import ExportOptions, export_network, main
+from matting_core.modnet import exporter
+from matting_core.modnet.export import main
+from matting_core.modnet.exporter import ExportOptions, export_network
 from matting_core.modnet.model import MODNet, ModnetConfig
 from matting_core.modnet.onnx_graph import fold_norms
 from matting_core.modnet.weights import HEADS, load_network, save_checkpoint
@@ -74,7 +76,7 @@ def test_an_exported_file_holds_its_weights_by_name(exported: Path, shipped_mode
     assert [opset.version for opset in graph.opset_import if not opset.domain] == [18]
     names = {tensor.name for tensor in graph.graph.initializer}
     assert "hr_branch.conv_hr4x.0.layers.0.weight" in names
-    assert str(Path(export.__file__).parent).encode() not in exported.read_bytes()
+    assert str(Path(exporter.__file__).parent).encode() not in exported.read_bytes()
     first, second = load_network(shipped_model).model, load_network(exported).model
     image = torch.rand(1, 3, 64, 96) * 2 - 1
     with torch.inference_mode():
@@ -85,9 +87,8 @@ def test_an_exported_file_holds_its_weights_by_name(exported: Path, shipped_mode
 @pytest.mark.parametrize(
     "options",
     [
-        ExportOptions("fp16"),
+        ExportOptions("fp16", opset=20),
         ExportOptions(size=(64, 128)),
-        ExportOptions(opset=20),
     ],
     ids=str,
 )
@@ -104,9 +105,14 @@ def test_other_precisions_sizes_and_opsets(tmp_path: Path, options: ExportOption
         assert sides == ([64, 128] if options.size else ["height", "width"])
 
 
-def test_the_papers_network_exports_at_any_size(tmp_path: Path) -> None:
-    model = network("easpp")
+def test_the_papers_network_exports_at_any_size_and_stays_as_it_is(tmp_path: Path) -> None:
+    model = network("easpp").train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
     export_network(model, tmp_path / "x.onnx")
+    assert model.training
+    assert all(torch.equal(model.state_dict()[name], value) for name, value in before.items())
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    model.eval()
     engine = create_engine("openvino", tmp_path / "x.onnx")
     for size in ((64, 64), (96, 160)):
         blob = np.random.default_rng(0).uniform(-1, 1, (1, 3, *size)).astype(np.float32)
@@ -116,37 +122,20 @@ def test_the_papers_network_exports_at_any_size(tmp_path: Path) -> None:
     engine.close()
 
 
-def spoil(monkeypatch: pytest.MonkeyPatch, change: Callable[[MODNet], None]) -> None:
-    """Let the graph be written from a network that was changed on the way."""
-    real = onnx_graph.fold_norms
-
-    def fold(model: MODNet) -> MODNet:
-        with torch.no_grad():
-            change(model)
-        return real(model)
-
-    monkeypatch.setattr(onnx_graph, "fold_norms", fold)
-
-
 @pytest.mark.parametrize("value", [1.0, float("nan")])
 def test_a_file_that_gives_other_mattes_is_not_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: float
+    tmp_path: Path, exported: Path, monkeypatch: pytest.MonkeyPatch, value: float
 ) -> None:
-    spoil(monkeypatch, lambda model: model.f_branch.conv_f[1].layers[0].bias.add_(value))
+    """The graph is swapped for one whose last bias is off."""
+    graph = onnx.load(str(exported))
+    bias = next(tensor for tensor in graph.graph.initializer if tensor.name == "f_branch.conv_f.1.layers.0.bias")
+    bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + np.float32(value), bias.name))
+    monkeypatch.setattr(exporter, "onnx_graph", lambda *_: graph.SerializeToString())
     (tmp_path / "x.onnx").write_bytes(b"the one before")
     with pytest.raises(ModelError, match="other mattes than PyTorch"):
-        export_network(network(), tmp_path / "x.onnx")
+        export_network(load_network(exported).model, tmp_path / "x.onnx")
     assert (tmp_path / "x.onnx").read_bytes() == b"the one before"
     assert [path.name for path in tmp_path.iterdir()] == ["x.onnx"]
-
-
-def test_exporting_leaves_the_network_as_it_is(tmp_path: Path) -> None:
-    model = network().train()
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    export_network(model, tmp_path / "x.onnx")
-    assert model.training
-    assert all(torch.equal(model.state_dict()[name], value) for name, value in before.items())
-    assert all(parameter.requires_grad for parameter in model.parameters())
 
 
 def test_the_command_adds_to_the_users_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -192,13 +181,29 @@ def test_wrong_use_is_one_sentence(
         ExportOptions("int8")  # type: ignore[arg-type]
 
 
-def test_models_import_takes_a_released_checkpoint_and_the_same_twice(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    model = MODNet().eval()
-    torch.save({f"module.{name}": value for name, value in model.state_dict().items()}, tmp_path / "Webcam.ckpt")
+def test_models_import_takes_a_checkpoint_and_the_same_twice(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "Room.ckpt", network())
     store = ModelStore(SHIPPED, tmp_path / "user")
-    entry = store.import_file(tmp_path / "Webcam.ckpt")
-    assert (entry.name, entry.file, entry.source) == ("webcam", "webcam.onnx", "Webcam.ckpt")
-    assert store.find("webcam") == entry
-    assert store.import_file(tmp_path / "Webcam.ckpt") == entry
-    assert sorted(path.name for path in (tmp_path / "user").iterdir()) == ["manifest.toml", "webcam.onnx"]
+    entry = store.import_file(tmp_path / "Room.ckpt")
+    assert (entry.name, entry.file, entry.source) == ("room", "room.onnx", "Room.ckpt")
+    assert store.find("room") == entry
+    assert store.import_file(tmp_path / "Room.ckpt") == entry
+    assert sorted(path.name for path in (tmp_path / "user").iterdir()) == ["manifest.toml", "room.onnx"]
+
+
+def test_a_fetched_checkpoint_does_not_stand_in_its_models_way(
+    tmp_path: Path, exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own entry in the list has the name that its file would give the model."""
+    monkeypatch.setattr(exporter, "onnx_graph", lambda *_: exported.read_bytes())
+    save_checkpoint(tmp_path / "modnet_webcam_pt.pt", load_network(exported).model)
+    entry = ModelStore(SHIPPED, tmp_path / "user").import_file(tmp_path / "modnet_webcam_pt.pt")
+    assert entry.name == "modnet_webcam_pt_onnx"
+
+
+def test_without_pytorch_the_command_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(modnet, "EXTRA", ("surely_not_installed",))
+    assert main(["x.pt"]) == 1
+    assert "pip install" in capsys.readouterr().err
