@@ -6,6 +6,7 @@ corrects them towards the pixel: F = F̂ + α(I − αF̂ − (1 − α)B̂). He
 and a sixteenth of the size, and the correction runs only on the pixels that are asked for.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -18,21 +19,25 @@ from matting_core.frames import Alpha, Array, Image
 Floats = npt.NDArray[np.float32]
 Index = npt.NDArray[np.intp]
 
-# Weight of a pixel with alpha α in the average of foreground colours is α³: mixed pixels carry room colour, and count
-# only where no purer ones are near. The background's average uses the same table read backwards.
-_PURITY = np.rint((np.arange(256) / 255.0) ** 3 * 255).astype(np.uint8)
 _TO_UNIT: Floats = (np.arange(256) / 255.0).astype(np.float32)
+_PERSON = (153, 255)  # alpha of the pixels whose colours stand for the person: mixed ones carry the room's colour
+_ROOM = (0, 102)  # and for the room
+_EMPTY_ROOM = (0, 12)  # what a blurred room is made of: a rim would show in it
 _NEAR = (3, 3)  # box at a quarter of the size: 12 pixels, so that the pattern of a dress survives
-_FAR = (9, 9)  # box at a sixteenth: 144 pixels, for places with nothing pure near them
+_FAR = (9, 9)  # box at a sixteenth: 144 pixels, for places with nothing of the kind near them
 _FAR_WEIGHT = 0.01
 _GLOBAL_WEIGHT = 1e-4
 _GATHER = 256  # OpenCV's remap takes no row of more than 32767 samples
-_BLUR_STEP = 3.0  # a Gaussian of this many reduced pixels hides the reduction
+_BLUR_STEP = 1.5  # a Gaussian of this many reduced pixels hides the reduction
 
 
 @dataclass(frozen=True, slots=True)
 class ColourPlates:
-    """Locally averaged foreground and background colours, each float32 ⌈⌈H/2⌉/2⌉×⌈⌈W/2⌉/2⌉×3 BGR in [0, 255]."""
+    """Locally averaged foreground and background colours at a quarter of the size.
+
+    Each float32 ⌈⌈H/2⌉/2⌉×⌈⌈W/2⌉/2⌉×4: B, G and R times a weight, and the weight, 255 where all is sure. The weight
+    is nowhere 0.
+    """
 
     foreground: Floats
     background: Floats
@@ -41,11 +46,12 @@ class ColourPlates:
 def estimate_plates(image: Image, alpha: Alpha) -> ColourPlates:
     """F̂ and B̂ of blur fusion (Forte 2021, eq. 4) at a quarter of the size, defined everywhere.
 
-    image: uint8 H×W×3 BGR. alpha: uint8 H×W. Where only background is near, F̂ fades into the person's colour
-    further off and then into the mean of the whole person; where alpha is 0 everywhere it is black. B̂ likewise.
+    image: uint8 H×W×3 BGR. alpha: uint8 H×W. Where nothing of the person is near, F̂ fades into the person's colour
+    further off and then into the mean of the whole person; B̂ likewise.
     """
-    half, half_alpha = halve(image), halve(alpha)
-    return ColourPlates(_plate(half, cv2.LUT(half_alpha, _PURITY)), _plate(half, cv2.LUT(half_alpha, _PURITY[::-1])))
+    half = cv2.cvtColor(halve(image), cv2.COLOR_BGR2BGRA)
+    half_alpha = halve(alpha)
+    return ColourPlates(_plate(half, half_alpha, _PERSON), _plate(half, half_alpha, _ROOM))
 
 
 def foreground_at(plates: ColourPlates, image: Image, alpha: Alpha, at: Index) -> Floats:
@@ -79,27 +85,26 @@ def blurred_room(image: Image, alpha: Alpha, sigma: float, out: Image | None = N
     """The room behind the person under a Gaussian of `sigma` pixels, with the person left out of every average.
 
     image: uint8 H×W×3 BGR. alpha: uint8 H×W. out: uint8 H×W×3, or None for a new array; it is returned.
-    Normalised convolution (Knutsson and Westin 1993) at reduced size; behind the person, the nearest room fades in,
-    then the whole room's mean (mid-grey if alpha is 255 everywhere). ValueError: sigma is not above 0.
+    Normalised convolution (Knutsson and Westin 1993) at reduced size; behind the person the nearest room fades in,
+    then the whole room's mean. Without any room, what the matte calls least the person stands in.
+    ValueError: sigma is not above 0.
     """
     if not sigma > 0:
         raise ValueError(f"sigma is {sigma}, not above 0")
     height, width = alpha.shape
-    small: Array = image
-    weight: Array = cv2.LUT(alpha, _PURITY[::-1])
-    # The first halving comes before the weighting, for speed; the cube keeps half-covered pixels out of it.
-    while sigma >= 2 * _BLUR_STEP or small is image:
-        if min(small.shape[:2]) < 2:
-            break
-        small, weight, sigma = halve(small), halve(weight), sigma / 2
-    weights = weight.astype(np.float32)
-    weights *= 1 / 255
-    colours = small.astype(np.float32) * weights[:, :, None]
-    near, near_weight = (cv2.GaussianBlur(x, (0, 0), max(sigma, 0.3)) for x in (colours, weights))
-    room = _normalised(near, near_weight, _far_colour(colours, weights, empty=128), 0.02)
+    room = _select(cv2.cvtColor(halve(image), cv2.COLOR_BGR2BGRA), halve(alpha), _EMPTY_ROOM)
+    everyone = cv2.mean(room)  # before the reduction rounds a small window to nothing
+    sigma /= 2
+    while sigma >= 2 * _BLUR_STEP and min(room.shape[:2]) > 1:
+        room, sigma = halve(room), sigma / 2
+    weighted: Floats = room.astype(np.float32)
+    # Averaging down and interpolating up blur by half a reduced pixel themselves.
+    near: Array = cv2.GaussianBlur(weighted, (0, 0), max(sigma * sigma - 0.25, 0.1) ** 0.5)
+    near += _far(weighted, everyone)
+    small = np.rint(near[:, :, :3] / near[:, :, 3:] * 255).astype(np.uint8)
     if out is None:
         out = np.empty_like(image)
-    cv2.resize(np.rint(room).astype(np.uint8), (width, height), dst=out, interpolation=cv2.INTER_LINEAR)
+    cv2.resize(small, (width, height), dst=out, interpolation=cv2.INTER_LINEAR)
     return out
 
 
@@ -109,41 +114,44 @@ def halve(image: Array) -> Array:
     return cv2.resize(image, ((width + 1) // 2, (height + 1) // 2), interpolation=cv2.INTER_AREA)
 
 
-def _plate(half: Array, weight: Array) -> Floats:
-    """Weighted average colours at half of `half`'s size: near ones first, then far ones, then everybody's."""
-    colours = halve(cv2.multiply(half, cv2.cvtColor(weight, cv2.COLOR_GRAY2BGR), scale=1 / 255)).astype(np.float32)
-    weights = halve(weight).astype(np.float32)
-    weights *= 1 / 255
-    far = _far_colour(colours, weights, empty=0)
-    return _normalised(cv2.blur(colours, _NEAR), cv2.blur(weights, _NEAR), far, _FAR_WEIGHT)
+def _plate(half: Array, half_alpha: Array, kind: tuple[int, int]) -> Floats:
+    """Average colours of the pixels of a kind, at half of `half`'s size: near ones first, then far, then all."""
+    quarter: Floats = halve(_select(half, half_alpha, kind)).astype(np.float32)
+    near: Array = cv2.blur(quarter, _NEAR)
+    near += _far(quarter, cv2.mean(quarter))
+    return cast(Floats, near)
 
 
-def _far_colour(colours: Array, weights: Array, empty: int) -> Floats:
-    """Weighted average colours from far around, of the shape of `colours`; `empty` where there is no weight at all."""
-    height, width = weights.shape
-    size = (max(1, width // 4), max(1, height // 4))
-    far = cv2.blur(cv2.resize(colours, size, interpolation=cv2.INTER_AREA), _FAR)
-    far_weight = cv2.blur(cv2.resize(weights, size, interpolation=cv2.INTER_AREA), _FAR)
-    total = float(weights.sum())
-    everyone = [c / total for c in cv2.sumElems(colours)[:3]] if total > 0 else [float(empty)] * 3
-    base = np.broadcast_to(np.asarray(everyone, np.float32), far.shape)
-    return cast(Floats, cv2.resize(_normalised(far, far_weight, base, _GLOBAL_WEIGHT), (width, height)))
+def _select(bgra: Array, alpha: Array, kind: tuple[int, int]) -> Array:
+    """The pixels whose alpha lies in `kind`, with 255 in the fourth channel, and zeros elsewhere.
+
+    Where no pixel does, those that come nearest stand in, so that there is some colour everywhere.
+    """
+    lowest, highest, *_ = cv2.minMaxLoc(alpha)
+    return cv2.copyTo(bgra, cv2.inRange(alpha, min(kind[0], highest), max(kind[1], lowest)))
 
 
-def _normalised(colours: Array, weights: Array, fallback: Array, fallback_weight: float) -> Floats:
-    """(Σwc + εf) / (Σw + ε): where the weights vanish, the fallback takes over without a seam."""
-    total = cv2.cvtColor(weights + np.float32(fallback_weight), cv2.COLOR_GRAY2BGR)
-    blend = cv2.scaleAdd(np.ascontiguousarray(fallback), fallback_weight, colours)
-    return cast(Floats, cv2.divide(blend, total, dst=blend))
+def _far(reduced: Floats, everyone: Sequence[float]) -> Floats:
+    """What to add to near averages where those have little weight: far colours, and the mean of all, at small weight.
+
+    reduced: float32 h×w×4, colours times weight, and weight. everyone: the mean of the whole picture in that form.
+    """
+    height, width = reduced.shape[:2]
+    small = cv2.resize(reduced, (max(1, width // 4), max(1, height // 4)), interpolation=cv2.INTER_AREA)
+    far: Array = cv2.blur(small, _FAR)
+    far += np.asarray(everyone, np.float32) * np.float32(_GLOBAL_WEIGHT)
+    far *= 255 * _FAR_WEIGHT / far[:, :, 3:]
+    return cast(Floats, cv2.resize(far, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
 def _sample(plate: Floats, at: Index, width: int, height: int) -> Floats:
-    """Bilinear values of a plate, float32 N×3, at flat indices of the full picture (pixel centres aligned)."""
+    """Bilinear colours of a plate, float32 N×3, at flat indices of the full picture (pixel centres aligned)."""
     padded = np.zeros(-(-at.size // _GATHER) * _GATHER, np.intp)
     padded[: at.size] = at
     rows, columns = np.divmod(padded.reshape(-1, _GATHER), width)
     scale_x, scale_y = plate.shape[1] / width, plate.shape[0] / height
     x = ((columns + 0.5) * scale_x - 0.5).astype(np.float32)
     y = ((rows + 0.5) * scale_y - 0.5).astype(np.float32)
-    values = cv2.remap(plate, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return cast(Floats, values.reshape(-1, 3)[: at.size])
+    values: Array = cv2.remap(plate, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    values = values.reshape(-1, 4)[: at.size]
+    return cast(Floats, values[:, :3] / values[:, 3:] * np.float32(255))
