@@ -52,6 +52,7 @@ def _run(options: argparse.Namespace) -> int:
         preset=options.preset,
         engine=options.engine,
         seconds=options.seconds,
+        model=options.model,
         as_json=options.json,
     )
 
@@ -66,6 +67,7 @@ def _process(options: argparse.Namespace) -> int:
         background=options.background,
         preset=options.preset,
         engine=options.engine,
+        model=options.model,
         as_json=options.json,
     )
 
@@ -93,6 +95,19 @@ def _eval(options: argparse.Namespace) -> int:
         preset=options.preset,
         engine=options.engine,
         report=options.report,
+        as_json=options.json,
+    )
+
+
+def _adapt(options: argparse.Namespace) -> int:
+    from app.adapt_command import adapt
+
+    return adapt(
+        source=options.clip,
+        epochs=options.epochs,
+        seconds_limit=options.seconds_limit,
+        output=options.output,
+        compare=options.compare,
         as_json=options.json,
     )
 
@@ -142,6 +157,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--camera", help="index, name, device or file; 'demo' needs no camera")
     run.add_argument("--background", metavar="SPEC", help=spec)
     run.add_argument("--output", default="virtual", metavar="virtual|null|PATH", help="where the picture goes")
+    run.add_argument("--model", metavar="NAME", help="one of `models list`; the window's choice by default")
     run.add_argument("--seconds", type=_seconds, metavar="N", help="stop after N seconds")
     add_engine_options(run, None, None)
 
@@ -150,6 +166,7 @@ def _parser() -> argparse.ArgumentParser:
     process.add_argument("--output", type=Path, metavar="OUT", help="the file or folder to write")
     process.add_argument("--background", default="blur", metavar="SPEC", help=spec)
     process.add_argument("--alpha", type=Path, metavar="PATH", help="write the mattes, too")
+    process.add_argument("--model", metavar="NAME", help="one of `models list`")
     add_engine_options(process, DEFAULT_PRESET, "auto")
 
     bench = add("bench", _bench, "Measure each stage's time on this machine.")
@@ -165,13 +182,16 @@ def _parser() -> argparse.ArgumentParser:
     evaluation.add_argument("--report", type=Path, metavar="OUT.html", help="write a page with the worst cases")
     add_engine_options(evaluation, DEFAULT_PRESET, "auto")
 
-    models = add("models", _models, "List, check, download and import models.")
-    actions = models.add_subparsers(dest="action", required=True, metavar="list|get|import|verify")
+    _add_adapt_options(add("adapt", _adapt, "Adapt the model to your own room, from a clip of you in it."))
+
+    models = add("models", _models, "List, check, download, import and remove models.")
+    actions = models.add_subparsers(dest="action", required=True, metavar="list|get|import|remove|verify")
     for action, argument, text in (
         ("list", None, "what is there and what can be downloaded"),
         ("verify", None, "check every model file against its SHA-256"),
         ("get", "NAME", "download a model"),
         ("import", "FILE", "add a released MODNet file"),
+        ("remove", "NAME", "delete a model that you added"),
     ):
         sub = actions.add_parser(action, help=text, description=text)
         sub.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
@@ -181,3 +201,11 @@ def _parser() -> argparse.ArgumentParser:
 
     add("doctor", _doctor, "Say what this machine has, what is wrong, and the command that mends it.")
     return parser
+
+
+def _add_adapt_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("clip", type=Path, metavar="CLIP_OR_FOLDER", help="a video, or a folder of pictures in order")
+    sub.add_argument("--epochs", type=int, default=10, metavar="N", help="10, as in the paper, unless given")
+    sub.add_argument("--seconds-limit", type=_seconds, metavar="S", help="learn from less, to be done by then")
+    sub.add_argument("--output", metavar="NAME", help="the adapted model's name")
+    sub.add_argument("--compare", type=Path, metavar="FOLDER", help="write pictures from before and after there")

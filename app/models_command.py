@@ -1,4 +1,4 @@
-"""The command `models`: list, verify, get NAME, import FILE. Only words and JSON; ModelStore does the work."""
+"""The command `models`: list, verify, get, import, remove. Only words and JSON; ModelStore does the work."""
 
 import json
 import sys
@@ -73,8 +73,15 @@ def _import(store: ModelStore, file: str, quiet: bool) -> tuple[int, dict[str, A
     return 0, _as_json(entry)
 
 
-ACTIONS: dict[str, Action] = {"list": _list, "verify": _verify, "get": _get, "import": _import}
-TAKES = {"get": "NAME", "import": "FILE"}
+def _remove(store: ModelStore, name: str, quiet: bool) -> tuple[int, dict[str, Any]]:
+    store.remove(name)
+    if not quiet:
+        print(f"{name} is removed.")
+    return 0, {"name": name}
+
+
+ACTIONS: dict[str, Action] = {"list": _list, "verify": _verify, "get": _get, "import": _import, "remove": _remove}
+TAKES = {"get": "NAME", "import": "FILE", "remove": "NAME"}
 
 
 def _state(entry: ModelEntry) -> str:

@@ -49,11 +49,17 @@ def process(
     preset: str,
     engine: str,
     as_json: bool,
+    model: str | None = None,
 ) -> int:
-    """Process one input; returns the exit code. Raises UsageError and MediaError, with nothing half-written."""
+    """Process one input; returns the exit code. model: by default the shipped one.
+
+    Raises UsageError and MediaError, with nothing half-written.
+    """
     _check_paths(source, output, alpha)
-    model = ModelStore().locate(MODEL)
-    job = Job(create_engine(engine, model), find_preset(preset), parse_spec(background), output, alpha)
+    model = model or MODEL
+    job = Job(
+        create_engine(engine, ModelStore().locate(model)), find_preset(preset), parse_spec(background), output, alpha
+    )
     began_s = time.monotonic()
     try:
         if source.is_dir():
@@ -70,7 +76,7 @@ def process(
         "seconds": round(seconds, 3),
         "fps": round(job.frames / seconds, 2),
         "provider": job.engine.provider,
-        "model": MODEL,
+        "model": model,
         "input_size": job.input_size,
         "skipped": job.skipped,
     }

@@ -32,6 +32,7 @@ def run(
     engine: str | None,
     seconds: float | None,
     as_json: bool,
+    model: str | None = None,
 ) -> int:
     """Run until `seconds` are over, a signal comes or a stage fails; options left out come from the user's settings.
 
@@ -40,7 +41,7 @@ def run(
     saved, notices = settings_file.load()
     for notice in notices:
         print(f"mattecam: {notice}", file=sys.stderr)
-    chosen = {"camera": camera, "background": background, "preset": preset, "engine": engine}
+    chosen = {"camera": camera, "background": background, "preset": preset, "engine": engine, "model": model}
     settings = saved.changed(
         virtual_camera=output == "virtual", **{name: value for name, value in chosen.items() if value is not None}
     )

@@ -137,6 +137,36 @@ class ModelStore:
         """
         return self._take(_checked_name(name), source, facts, lambda copy: shutil.copyfile(path, copy))
 
+    def free_name(self, wanted: str, *, exactly: bool) -> str:
+        """A name that a new model can have: `wanted`, or with a number behind it where that is taken.
+
+        Raises UsageError if `exactly` that is wanted and it is taken, or is no name.
+        """
+        taken = {entry.name for entry in self.list()}
+        name, number = _checked_name(wanted), 1
+        while name in taken:
+            if exactly:
+                raise UsageError(f"There is a model '{name}' already.", "Choose another name.")
+            number += 1
+            name = _checked_name(f"{wanted}-{number}")
+        return name
+
+    def remove(self, name: str) -> None:
+        """Delete a model of the user's own. Raises UsageError for any other one, ModelError if it cannot be deleted."""
+        entry = self._entry(name)
+        if entry.origin != "user":
+            raise UsageError(f"The model '{name}' is not one that you added.", "It stays.")
+        # The list first: a file that nobody lists does no harm, and a listed one without a file does.
+        others = tuple(other for other in read_manifest(self._user) if other.name != name)
+        write_manifest(self._user, others)
+        try:
+            (self._user / entry.file).unlink(missing_ok=True)
+        except OSError as error:
+            raise ModelError(
+                f"The model file {self._user / entry.file} cannot be deleted ({error.strerror}).", "Delete it by hand."
+            ) from error
+        log.info("removed %s", name)
+
     def _default_name(self, path: Path) -> str:
         """From the file's name; a fetched checkpoint has an entry of that name already, so its model gets another."""
         name = model_name(path.stem)
