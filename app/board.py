@@ -47,7 +47,7 @@ class Board:
                 return
             pinned.pop(key, None)
             self._status = dataclasses.replace(self._status, notices=(*pinned.values(), notice))
-        log.log({"info": logging.INFO, "warning": logging.WARNING}.get(severity, logging.ERROR), "%s %s", problem, mend)
+        log.info("%s: %s %s", severity, problem, mend)  # not louder: who pins a notice shows it, too
 
     def clear(self, key: str) -> None:
         """Take the notice of that key down, if it is up."""

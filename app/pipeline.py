@@ -26,6 +26,10 @@ from matting_core.frames import Frame, MattedFrame
 
 log = logging.getLogger(__name__)
 
+STOP_S = 20.0
+"""Threads end at once, but for one that loads a model: that cannot be broken off, and takes seconds on a slow machine.
+A process that ends meanwhile would crash. The outputs are closed before."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Parts:
@@ -175,7 +179,7 @@ class Pipeline:
         """Wait until a stage has failed; True if one has."""
         return self._failed.wait(timeout_s)
 
-    def stop(self, timeout_s: float = 2.0) -> bool:
+    def stop(self, timeout_s: float = STOP_S) -> bool:
         """Stop and join every thread; True when all have ended in time. The outputs get a last slate."""
         until_s = time.monotonic() + timeout_s
         self._upstream.ask_to_stop()

@@ -42,6 +42,6 @@ class LivePipeline(Protocol):
         """Drop the notice of that key."""
         ...
 
-    def stop(self, timeout_s: float = 2.0) -> bool:
+    def stop(self) -> bool:
         """Join the threads; True when all have ended."""
         ...

@@ -1,6 +1,5 @@
 """The main window: the picture with its notices and buttons on the left, the panel on the right."""
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -40,9 +39,8 @@ from app.ui.tray import Tray
 from app.ui.widgets import is_palette_change
 from matting_core.errors import MediaError
 
-log = logging.getLogger(__name__)
 PREVIEW_MS, STATUS_MS = 33, 250
-STOP_S = 2.0
+LANES_S = 2.0
 RECORDING_GRACE_S = 3.0
 
 
@@ -233,9 +231,8 @@ class MainWindow(QMainWindow):
         watch.start(20)
 
     def _stop(self, lanes: list[Lane]) -> None:
-        until_s = time.monotonic() + STOP_S
-        if not self._pipeline.stop(STOP_S):
-            log.warning("the pipeline did not stop within %.0f s", STOP_S)
+        self._pipeline.stop()
+        until_s = time.monotonic() + LANES_S
         for lane in lanes:
             lane.join(max(0.2, until_s - time.monotonic()))
 

@@ -54,7 +54,7 @@ class Rig:
 def rig() -> Iterator[Rig]:
     rig = Rig()
     yield rig
-    assert rig.pipeline.stop(), "a thread did not end in 2 s"
+    assert rig.pipeline.stop(2.0), "a thread did not end in 2 s"
     assert rig.memory.leaks == 0, "the room was sent"
     assert rig.memory.closed
 

@@ -58,7 +58,7 @@ class StillPipeline:
     def dismiss(self, key: str) -> None:
         self.calls.append(f"dismiss {key}")
 
-    def stop(self, timeout_s: float = 2.0) -> bool:
+    def stop(self) -> bool:
         self.stopped = True
         return True
 
