@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from matting_core.background_spec import BackgroundSpec, Kind
+from matting_core.buffers import Buffers
 from matting_core.errors import MediaError
 from matting_core.fit import FitMode, fit_image
 from matting_core.foreground import blurred_room
@@ -59,11 +60,12 @@ class BlurBackground:
 
     def __init__(self, strength: int, width: int, height: int) -> None:
         self._sigma = strength * height / 720
-        self._buffer: Image = np.empty((height, width, 3), np.uint8)
+        self._buffers = Buffers()
+        self._picture: Image = np.empty((height, width, 3), np.uint8)
 
     def render(self, matted: MattedFrame, at_s: float) -> Image:
         """See Background.render."""
-        return blurred_room(matted.frame.image, matted.alpha, self._sigma, out=self._buffer)
+        return blurred_room(matted.frame.image, matted.alpha, self._sigma, out=self._picture, buffers=self._buffers)
 
     def close(self) -> None:
         """Nothing to free."""

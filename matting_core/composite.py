@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from matting_core.buffers import Buffers
 from matting_core.foreground import ColourPlates, Floats, Index, estimate_plates, foreground_at, halve
 from matting_core.frames import Alpha, Array, Image, MattedFrame
 
-_CHUNK = 1 << 14  # pixels blended at a time: the float work stays in the cache and no buffer grows with the band
+_CHUNK = 1 << 12  # pixels blended at a time: the float work stays in the cache and no buffer grows with the band
 _TO_UNIT: Floats = (np.arange(256) / 255.0).astype(np.float32)
 _REFERENCE_HEIGHT = 720  # edge controls are in pixels of a picture this high
 _WRAP_REACH = 7  # box, in quarter-size pixels, over which the background's light creeps onto the person
@@ -35,6 +36,7 @@ class Compositor:
 
     def __init__(self, width: int, height: int) -> None:
         self._size = (height, width)
+        self._buffers = Buffers()
         self._alpha, self._band, self._solid = (np.empty((height, width), np.uint8) for _ in range(3))
 
     def render(self, matted: MattedFrame, background: Image | None, edges: Edges, canvas: Image) -> Alpha:
@@ -58,11 +60,11 @@ class Compositor:
             canvas.fill(0)
         elif background is not canvas:
             np.copyto(canvas, background)
-        spill = _spill(self._alpha, canvas) if edges.light_wrap > 0 and background is not None else None
+        spill = _spill(self._alpha, canvas, self._buffers) if edges.light_wrap > 0 and background is not None else None
         at = self._split(matted.alpha, spill)
         plates = None
         if at.size and (edges.decontaminate or edges.shift > 0 or edges.feather > 0):
-            plates = estimate_plates(image, matted.alpha)
+            plates = estimate_plates(image, matted.alpha, self._buffers)
         blend = _Blend(matted, self._alpha, plates, edges, spill, straight=background is None)
         flat = canvas.reshape(-1, 3)
         for start in range(0, at.size, _CHUNK):
@@ -77,11 +79,13 @@ class Compositor:
             _move_edge(self._alpha, _scaled(edges.shift, self._size[0]))
         if edges.feather:
             reach = _scaled(edges.feather, self._size[0])
-            soft = self._alpha.copy()
+            soft = self._buffers.get("soft", self._size)
+            np.copyto(soft, self._alpha)
             # Growing by half the reach first puts the ramp outside: the fade never eats into the person.
             _move_edge(soft, (reach + 1) // 2)
             side = reach // 2 | 1
-            cv2.blur(cv2.blur(soft, (side, side)), (side, side), dst=soft)
+            for _ in range(2):
+                cv2.blur(soft, (side, side), dst=soft)
             cv2.max(self._alpha, soft, dst=self._alpha)
 
     def _split(self, matte: Alpha, spill: "_Spill | None") -> Index:
@@ -173,11 +177,14 @@ def _move_edge(alpha: Alpha, radius: int) -> None:
         act(alpha, np.ones((2 * square + 1, 2 * square + 1), np.uint8), dst=alpha)
 
 
-def _spill(alpha: Alpha, background: Image) -> _Spill:
+def _spill(alpha: Alpha, background: Image, buffers: Buffers) -> _Spill:
     """How much of the background's light reaches each pixel of the person, and its blurred light."""
     height, width = alpha.shape
     quarter_alpha, light = halve(halve(alpha)), halve(halve(background))
     box = (_WRAP_REACH, _WRAP_REACH)
     open_sky = cv2.blur(cv2.bitwise_not(quarter_alpha), box)
     light = cv2.blur(cv2.blur(light, box), box)
-    return _Spill(cv2.resize(open_sky, (width, height)), cv2.resize(light, (width, height)))
+    return _Spill(
+        cv2.resize(open_sky, (width, height), dst=buffers.get("wrap weight", alpha.shape)),
+        cv2.resize(light, (width, height), dst=buffers.get("wrap light", background.shape)),
+    )

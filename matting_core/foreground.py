@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from matting_core.buffers import Buffers
 from matting_core.frames import Alpha, Array, Image
 
 Floats = npt.NDArray[np.float32]
@@ -43,15 +44,18 @@ class ColourPlates:
     background: Floats
 
 
-def estimate_plates(image: Image, alpha: Alpha) -> ColourPlates:
+def estimate_plates(image: Image, alpha: Alpha, buffers: Buffers | None = None) -> ColourPlates:
     """F̂ and B̂ of blur fusion (Forte 2021, eq. 4) at a quarter of the size, defined everywhere.
 
     image: uint8 H×W×3 BGR. alpha: uint8 H×W. Where nothing of the person is near, F̂ fades into the person's colour
-    further off and then into the mean of the whole person; B̂ likewise.
+    further off and then into the mean of the whole person; B̂ likewise. The plates live in `buffers`, if given, and
+    last until these are used again.
     """
-    half = cv2.cvtColor(halve(image), cv2.COLOR_BGR2BGRA)
-    half_alpha = halve(alpha)
-    return ColourPlates(_plate(half, half_alpha, _PERSON), _plate(half, half_alpha, _ROOM))
+    buffers = buffers or Buffers()
+    half, half_alpha = _half(image, alpha, buffers)
+    return ColourPlates(
+        _plate(half, half_alpha, _PERSON, "person", buffers), _plate(half, half_alpha, _ROOM, "room", buffers)
+    )
 
 
 def foreground_at(plates: ColourPlates, image: Image, alpha: Alpha, at: Index) -> Floats:
@@ -61,8 +65,8 @@ def foreground_at(plates: ColourPlates, image: Image, alpha: Alpha, at: Index) -
     alone: no colour of the room gets through where the matte sees no person. The result is new.
     """
     height, width = alpha.shape
-    foreground = _sample(plates.foreground, at, width, height)
-    background = _sample(plates.background, at, width, height)
+    where = _positions(at, width, height, plates.foreground.shape)
+    foreground, background = (_sample(plate, where, at.size) for plate in (plates.foreground, plates.background))
     weight = np.repeat(_TO_UNIT[alpha.reshape(-1)[at]], 3).reshape(-1, 3)
     residual = image.reshape(-1, 3).take(at, axis=0).astype(np.float32)
     residual -= background
@@ -81,57 +85,80 @@ def estimate_foreground(image: Image, alpha: Alpha) -> Image:
     return np.rint(estimate).astype(np.uint8).reshape(image.shape)
 
 
-def blurred_room(image: Image, alpha: Alpha, sigma: float, out: Image | None = None) -> Image:
+def blurred_room(
+    image: Image, alpha: Alpha, sigma: float, out: Image | None = None, buffers: Buffers | None = None
+) -> Image:
     """The room behind the person under a Gaussian of `sigma` pixels, with the person left out of every average.
 
-    image: uint8 H×W×3 BGR. alpha: uint8 H×W. out: uint8 H×W×3, or None for a new array; it is returned.
-    Normalised convolution (Knutsson and Westin 1993) at reduced size; behind the person the nearest room fades in,
-    then the whole room's mean. Without any room, what the matte calls least the person stands in.
-    ValueError: sigma is not above 0.
+    image: uint8 H×W×3 BGR. alpha: uint8 H×W. out: uint8 H×W×3, or None for a new array; it is returned. buffers:
+    scratch to use again for the next frame. Normalised convolution (Knutsson and Westin 1993) at reduced size;
+    behind the person the nearest room fades in, then the whole room's mean. Without any room, what the matte calls
+    least the person stands in. ValueError: sigma is not above 0.
     """
     if not sigma > 0:
         raise ValueError(f"sigma is {sigma}, not above 0")
+    buffers = buffers or Buffers()
     height, width = alpha.shape
-    room = _select(cv2.cvtColor(halve(image), cv2.COLOR_BGR2BGRA), halve(alpha), _EMPTY_ROOM)
+    room = _select(*_half(image, alpha, buffers), _EMPTY_ROOM, buffers)
     everyone = cv2.mean(room)  # before the reduction rounds a small window to nothing
     sigma /= 2
     while sigma >= 2 * _BLUR_STEP and min(room.shape[:2]) > 1:
-        room, sigma = halve(room), sigma / 2
-    weighted: Floats = room.astype(np.float32)
+        room, sigma = _halve(room, "room", buffers), sigma / 2
     # Averaging down and interpolating up blur by half a reduced pixel themselves.
-    near: Array = cv2.GaussianBlur(weighted, (0, 0), max(sigma * sigma - 0.25, 0.1) ** 0.5)
-    near += _far(weighted, everyone)
-    small = np.rint(near[:, :, :3] / near[:, :, 3:] * 255).astype(np.uint8)
+    sigma = max(sigma * sigma - 0.25, 0.1) ** 0.5
+    weighted, near = (buffers.get(name, room.shape, np.float32) for name in ("weighted", "near"))
+    np.copyto(weighted, room)
+    cv2.GaussianBlur(weighted, (0, 0), sigma, dst=near)
+    near += _far(weighted, everyone, buffers)
+    small = np.rint(_colours(near)).astype(np.uint8)
     if out is None:
         out = np.empty_like(image)
     cv2.resize(small, (width, height), dst=out, interpolation=cv2.INTER_LINEAR)
     return out
 
 
-def halve(image: Array) -> Array:
+def halve(image: Array, out: Array | None = None) -> Array:
     """Half the size, rounded up, by area: OpenCV's fast path is 2×2, so quarters are two of these."""
     height, width = image.shape[:2]
-    return cv2.resize(image, ((width + 1) // 2, (height + 1) // 2), interpolation=cv2.INTER_AREA)
+    return cv2.resize(image, ((width + 1) // 2, (height + 1) // 2), dst=out, interpolation=cv2.INTER_AREA)
 
 
-def _plate(half: Array, half_alpha: Array, kind: tuple[int, int]) -> Floats:
-    """Average colours of the pixels of a kind, at half of `half`'s size: near ones first, then far, then all."""
-    quarter: Floats = halve(_select(half, half_alpha, kind)).astype(np.float32)
-    near: Array = cv2.blur(quarter, _NEAR)
-    near += _far(quarter, cv2.mean(quarter))
-    return cast(Floats, near)
+def _halve(image: Array, name: str, buffers: Buffers) -> Array:
+    height, width, *channels = image.shape
+    return halve(image, buffers.get(name, ((height + 1) // 2, (width + 1) // 2, *channels)))
 
 
-def _select(bgra: Array, alpha: Array, kind: tuple[int, int]) -> Array:
+def _half(image: Image, alpha: Alpha, buffers: Buffers) -> tuple[Array, Array]:
+    """Picture, with a fourth channel of 255, and alpha at half the size."""
+    half_alpha = _halve(alpha, "half alpha", buffers)
+    bgra = buffers.get("half", (*half_alpha.shape, 4))
+    return cv2.cvtColor(_halve(image, "half", buffers), cv2.COLOR_BGR2BGRA, dst=bgra), half_alpha
+
+
+def _select(bgra: Array, alpha: Array, kind: tuple[int, int], buffers: Buffers) -> Array:
     """The pixels whose alpha lies in `kind`, with 255 in the fourth channel, and zeros elsewhere.
 
     Where no pixel does, those that come nearest stand in, so that there is some colour everywhere.
     """
     lowest, highest, *_ = cv2.minMaxLoc(alpha)
-    return cv2.copyTo(bgra, cv2.inRange(alpha, min(kind[0], highest), max(kind[1], lowest)))
+    lower, upper = min(kind[0], highest), max(kind[1], lowest)
+    chosen = cv2.inRange(alpha, lower, upper, dst=buffers.get("chosen", alpha.shape))
+    selected = buffers.get("selected", bgra.shape)
+    selected.fill(0)
+    return cv2.copyTo(bgra, chosen, selected)
 
 
-def _far(reduced: Floats, everyone: Sequence[float]) -> Floats:
+def _plate(half: Array, half_alpha: Array, kind: tuple[int, int], name: str, buffers: Buffers) -> Floats:
+    """Average colours of the pixels of a kind, at half of `half`'s size: near ones first, then far, then all."""
+    reduced = _halve(_select(half, half_alpha, kind, buffers), "quarter", buffers)
+    quarter, near = (buffers.get(key, reduced.shape, np.float32) for key in ("quarter", name))
+    np.copyto(quarter, reduced)
+    cv2.blur(quarter, _NEAR, dst=near)
+    near += _far(quarter, cv2.mean(quarter), buffers)
+    return near
+
+
+def _far(reduced: Floats, everyone: Sequence[float], buffers: Buffers) -> Array:
     """What to add to near averages where those have little weight: far colours, and the mean of all, at small weight.
 
     reduced: float32 h×w×4, colours times weight, and weight. everyone: the mean of the whole picture in that form.
@@ -141,17 +168,29 @@ def _far(reduced: Floats, everyone: Sequence[float]) -> Floats:
     far: Array = cv2.blur(small, _FAR)
     far += np.asarray(everyone, np.float32) * np.float32(_GLOBAL_WEIGHT)
     far *= 255 * _FAR_WEIGHT / far[:, :, 3:]
-    return cast(Floats, cv2.resize(far, (width, height), interpolation=cv2.INTER_LINEAR))
+    return cv2.resize(far, (width, height), dst=buffers.get("far", reduced.shape, np.float32))
 
 
-def _sample(plate: Floats, at: Index, width: int, height: int) -> Floats:
-    """Bilinear colours of a plate, float32 N×3, at flat indices of the full picture (pixel centres aligned)."""
-    padded = np.zeros(-(-at.size // _GATHER) * _GATHER, np.intp)
-    padded[: at.size] = at
-    rows, columns = np.divmod(padded.reshape(-1, _GATHER), width)
-    scale_x, scale_y = plate.shape[1] / width, plate.shape[0] / height
-    x = ((columns + 0.5) * scale_x - 0.5).astype(np.float32)
-    y = ((rows + 0.5) * scale_y - 0.5).astype(np.float32)
-    values: Array = cv2.remap(plate, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    values = values.reshape(-1, 4)[: at.size]
-    return cast(Floats, values[:, :3] / values[:, 3:] * np.float32(255))
+def _positions(at: Index, width: int, height: int, plate: tuple[int, ...]) -> tuple[Floats, Floats]:
+    """Where on a plate of that shape the pixels with these flat indices lie (pixel centres aligned), for remap."""
+    padded = np.zeros((-(-at.size // _GATHER), _GATHER), np.intp)
+    padded.reshape(-1)[: at.size] = at
+    rows = padded // width
+    x = (padded - rows * width).astype(np.float32)
+    y = rows.astype(np.float32)
+    for steps, scale in ((x, plate[1] / width), (y, plate[0] / height)):
+        np.add(steps, 0.5, out=steps)
+        np.multiply(steps, scale, out=steps)
+        np.subtract(steps, 0.5, out=steps)
+    return x, y
+
+
+def _sample(plate: Floats, where: tuple[Floats, Floats], count: int) -> Floats:
+    """Bilinear colours of a plate, float32 count×3, at the first `count` of these positions."""
+    values: Array = cv2.remap(plate, *where, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return _colours(values.reshape(-1, 4)[:count])
+
+
+def _colours(weighted: Array) -> Floats:
+    """The colours, float32 …×3, of …×4 colours times weight, and weight."""
+    return cast(Floats, weighted[..., :3] / weighted[..., 3:] * np.float32(255))
