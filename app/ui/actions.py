@@ -23,6 +23,7 @@ class Actions(QObject):
         self.pause = self._make(self.tr("Nobody sees me"), "Ctrl+P", "pause", checkable=True)
         self.virtual_camera = self._make(self.tr("Virtual camera"), "Ctrl+E", checkable=True)
         self.restart = self._make(self.tr("Restart camera and engine"), "Ctrl+Shift+R")
+        self.adapt = self._make(self.tr("Adapt to my room…"), "")
         self.quit = self._make(self.tr("Quit"), "Ctrl+Q")
         self.split = self._make(self.tr("Before and after"), "Ctrl+D", "split", checkable=True)
         self.statistics = self._make(self.tr("Statistics"), "Ctrl+I", "statistics", checkable=True)
@@ -63,6 +64,8 @@ class Actions(QObject):
                     None,
                     self.refresh_cameras,
                     self.restart,
+                    None,
+                    self.adapt,
                     None,
                     self.quit,
                 ),

@@ -19,10 +19,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.room_recording import sweep
 from app.settings import Settings
 from app.status import Notice, Status
 from app.ui import statistics
 from app.ui.actions import Actions
+from app.ui.adapting import Adapting
 from app.ui.devices import NamedCamera, system_cameras
 from app.ui.facade import LivePipeline
 from app.ui.focus import chain_focus
@@ -66,6 +68,7 @@ class MainWindow(QMainWindow):
         self.store = SettingsStore(settings, pipeline, self.board, self)
         self._pictures, self._devices = Lane("pictures", self), Lane("devices", self)
         self.actions_ = Actions(self, self.store)
+        self.adapting = Adapting(self, self.store)
         self.panel = Panel(
             self.store, self.board, library or BackgroundLibrary(), self._pictures, self._devices, list_cameras
         )
@@ -152,6 +155,8 @@ class MainWindow(QMainWindow):
         actions.record.triggered.connect(self._toggle_recording)
         actions.snapshot.triggered.connect(self._take_snapshot)
         actions.panel.toggled.connect(self.panel.setVisible)
+        actions.adapt.triggered.connect(self.adapting.open)
+        self.adapting.adapted.connect(lambda: self.panel.quality.list_models(self._devices))
         actions.quit.triggered.connect(self.close)
         actions.shortcuts.triggered.connect(lambda: shortcuts_dialog(actions.all(), self).show())
         actions.about.triggered.connect(lambda: about_dialog(self).show())
@@ -169,6 +174,7 @@ class MainWindow(QMainWindow):
         self._status_timer.start(STATUS_MS)
         self.panel.camera.refresh()
         self.panel.quality.list_models(self._devices)
+        self._devices.submit(sweep)
 
     def show_status(self, status: Status) -> None:
         """Bring everything that tells of the pipeline in line with this status."""
@@ -219,6 +225,7 @@ class MainWindow(QMainWindow):
             return
         for timer in (self._preview_timer, self._status_timer):
             timer.stop()
+        self.adapting.close()
         if self.tray:
             self.tray.hide()
         lanes = [self.store.close(), self._pictures, self._devices]
@@ -243,6 +250,8 @@ class MainWindow(QMainWindow):
 
     def _poll_preview(self) -> None:
         preview = self._pipeline.preview()
+        if preview is not None:
+            self.adapting.offer(preview)
         if preview is not None and self.isVisible() and not self.isMinimized():
             self.preview.show_preview(preview)
 

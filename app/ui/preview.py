@@ -26,6 +26,7 @@ class PreviewWidget(QWidget):
         self._before: QImage | None = None
         self._arrays: tuple[Image | None, Image | None] = (None, None)
         self._divider = 0.5
+        self.sides = (self.tr("Camera"), self.tr("What others see"))
         self._message = ""
         self._badges: list[tuple[str, QColor]] = []
         self.overlay = QLabel(self)
@@ -152,8 +153,8 @@ class PreviewWidget(QWidget):
             painter.drawLine(tip, QPointF(base, tip.y() - 4))
             painter.drawLine(tip, QPointF(base, tip.y() + 4))
         bottom = area.bottom() - 40
-        _paint_pill(painter, QPointF(area.left() + 12, bottom), self.tr("Camera"), BADGE_DARK)
-        text = self.tr("What others see")
+        _paint_pill(painter, QPointF(area.left() + 12, bottom), self.sides[0], BADGE_DARK)
+        text = self.sides[1]
         width = painter.fontMetrics().horizontalAdvance(text) + 24
         _paint_pill(painter, QPointF(area.right() - 12 - width, bottom), text, BADGE_DARK)
 
