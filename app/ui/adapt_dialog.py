@@ -116,6 +116,7 @@ class AdaptDialog(QDialog):
             button.setText(caption)
             button.setVisible(bool(caption))
             button.setEnabled(True)
+        (self.go_button if go else self.close_button).setFocus()
         self.bar.setVisible(bar is not None)
         if bar is not None:
             self.bar.setRange(0, bar)

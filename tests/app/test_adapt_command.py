@@ -161,6 +161,17 @@ def test_the_command_line_reaches_it(clip: Path, monkeypatch: pytest.MonkeyPatch
     }
 
 
+def test_run_and_process_take_a_model_by_name(clip: Path, tmp_path: Path, capsys: Capture) -> None:
+    run = ("run", "--camera", "demo", "--output", "null", "--seconds", "20", "--model", "no-such-model")
+    process = ("process", str(clip), "--alpha", str(tmp_path / "alpha"), "--model", "no-such-model")
+    for command in (run, process):
+        assert main(command) == 2
+        assert "There is no model 'no-such-model'" in capsys.readouterr().err
+    ModelStore().add(write_network(tmp_path / "x.onnx"), "den", "made up")
+    assert main((*process[:-1], "den", "--json")) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["model"] == "den"
+
+
 def test_progress_is_told_at_the_ends_and_not_too_often(capsys: Capture) -> None:
     with Teller(as_json=True) as tell:
         for done in range(1001):
