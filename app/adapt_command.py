@@ -52,8 +52,9 @@ def adapt(
         raise UsageError(f"The clip {source} does not exist.", "Check the path.")
     _make_way()
     with Teller(as_json) as tell:
-        adapted = _run(source, original, find_preset(settings.preset).long_side, (epochs, seconds_limit), compare, tell)
-        result = _result(adapted, original.name)
+        long_side = find_preset(settings.preset).long_side
+        adapted, skipped = _run(source, original, long_side, (epochs, seconds_limit), compare, tell)
+        result = _result(adapted, original.name, skipped)
         if not result["reason"]:
             tell.say("Saving")
             entry = _keep(store, adapted, name, original, source, result)
@@ -121,7 +122,8 @@ def _run(
     effort: tuple[int, float | None],
     compare: Path | None,
     tell: Teller,
-) -> "Adapted":
+) -> tuple["Adapted", tuple[str, ...]]:
+    """What was adapted, and a sentence for each file that could not be read."""
     from matting_core.modnet.adapt import AdaptOptions, adapt
     from matting_core.modnet.adapt_compare import write_comparison
     from matting_core.modnet.data import UnlabelledDataset
@@ -134,7 +136,7 @@ def _run(
     adapted = adapt(loaded, clip, options, tell)
     if compare is not None:
         write_comparison(adapted, clip, compare)
-    return adapted
+    return adapted, clip.skipped
 
 
 def _keep(
@@ -163,7 +165,7 @@ def _keep(
         )
 
 
-def _result(adapted: "Adapted", original: str) -> dict[str, Any]:
+def _result(adapted: "Adapted", original: str, skipped: tuple[str, ...]) -> dict[str, Any]:
     from matting_core.modnet.adapt_quality import verdict
 
     return {
@@ -177,6 +179,7 @@ def _result(adapted: "Adapted", original: str) -> dict[str, Any]:
         "epochs": adapted.epochs,
         "held_out": sum(map(len, adapted.held_out)),
         "without_person": adapted.without_person,
+        "skipped": list(skipped),
         "seconds": round(adapted.seconds, 1),
     }
 
@@ -188,7 +191,7 @@ def _facts(quality: dict[str, float | None]) -> dict[str, float]:
 
 def _sentences(result: dict[str, Any]) -> str:
     before, after = result["before"], result["after"]
-    lines = [f"Measured on {result['held_out']} pictures that were held out, before → after:"]
+    lines = [*result["skipped"], f"Measured on {result['held_out']} pictures that were held out, before → after:"]
     for key, text in (("disagreement", "its parts disagree by"), ("flicker", "still places flicker by")):
         if key in before and key in after:
             lines.append(f"  {text} {before[key] * 1e3:.3f} → {after[key] * 1e3:.3f} thousandths of alpha")

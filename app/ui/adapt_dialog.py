@@ -102,7 +102,7 @@ class AdaptDialog(QDialog):
             self.tr(
                 "Mattecam records you for {0} seconds, learns your room from that, and keeps what it learnt only if it "
                 "measures better. The recording stays on this computer and is deleted afterwards. Learning takes "
-                "minutes on a GPU and up to half an hour without one; your call goes on meanwhile.\n\n"
+                "up to a quarter of an hour; your call goes on meanwhile.\n\n"
                 "Sit as you do in a call. You will be told what to do."
             ).format(round(RECORD_S)),
             go=self.tr("Record"),

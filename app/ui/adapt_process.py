@@ -13,6 +13,7 @@ log = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = (sys.executable, "-c", "import sys; from app.cli import main; sys.exit(main(sys.argv[1:]))")
 PATIENCE_MS = 2000
+LIMIT_S = 900
 
 
 class AdaptProcess(QObject):
@@ -38,7 +39,8 @@ class AdaptProcess(QObject):
     def start(self, frames: Path, comparison: Path) -> None:
         """Adapt to the pictures in `frames`; pictures of before and after go to `comparison`."""
         program, *arguments = self._command
-        self._process.start(program, [*arguments, "adapt", str(frames), "--compare", str(comparison), "--json"])
+        options = ["--compare", str(comparison), "--seconds-limit", str(LIMIT_S), "--json"]
+        self._process.start(program, [*arguments, "adapt", str(frames), *options])
 
     def stop(self) -> None:
         """End it, in order where the system knows how, and wait until it is gone; `ended` comes before this returns."""

@@ -26,7 +26,7 @@ LEARNING_RATE = 1e-5
 BETAS = (0.9, 0.99)
 MOST_FRAMES = 60
 """So many pictures a clip lends at most to an epoch; neighbours in a clip tell the same."""
-HEAD_FRAMES = 24
+HEAD_FRAMES = 12
 FEWEST_FRAMES = 8
 HELD_OUT_RUNS = 4
 LONGEST_RUN = 6
@@ -98,8 +98,9 @@ def adapt(
     report: Report = lambda _progress: None,
     device: torch.device | None = None,
 ) -> Adapted:
-    """Adapt a copy of `loaded.model` to a clip; `loaded` stays as it is. The same clip gives the same result.
+    """Adapt a copy of `loaded.model` to a clip; `loaded` stays as it is.
 
+    Without a limit on the seconds the same clip gives the same result.
     clip: float32 3×H×W, RGB in [−1, 1], sides multiples of 32, in order. device: by default a CUDA GPU where there is
     one. Raises UsageError for a clip that is too short, shows nobody, or would not fit into the seconds.
     """

@@ -38,7 +38,7 @@ def measure(model: MODNet, clip: Sequence[Tensor], runs: Sequence[Sequence[int]]
                 prediction = model(image)
             disagreements.append(float((prediction.semantic - reduce_matte(prediction.matte)).abs().mean()))
             persons.append(float(prediction.matte.mean()))
-            if before is not None:
+            if before is not None and before[0].shape == image.shape:
                 stands = (image - before[0]).abs().mean(dim=1, keepdim=True) * 127.5 < STILL
                 moved += float(((prediction.matte - before[1]).abs() * stands).sum())
                 still += float(stands.sum())

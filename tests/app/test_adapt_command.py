@@ -58,7 +58,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch, reason: list[str]) -> None:
         tell = _[-1]
         for done in range(4):
             tell(Progress("adapting", done, 3, 90.0 - 30 * done))  # type: ignore[operator]
-        return types.SimpleNamespace(
+        adapted = types.SimpleNamespace(
             before=Quality(0.01, None, 0.3),
             after=Quality(0.005, None, 0.31),
             held_out=((4, 5), (9, 10)),
@@ -68,6 +68,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch, reason: list[str]) -> None:
             without_person=1,
             seconds=1.25,
         )
+        return adapted, ("The file 7.png is no picture.",)
 
     def export(model: object, path: Path) -> Any:
         assert model == "adapted"
@@ -111,6 +112,7 @@ def test_what_is_no_better_leaves_everything_as_it_was(
     reason[0] = "It flickers more."
     assert adapt(clip, 2, None, None, None, False, store) == 0
     said = capsys.readouterr().out
+    assert said.startswith("The file 7.png is no picture.\nMeasured on 4 pictures")
     assert "was not kept, and everything is as it was. It flickers more." in said
     assert "10.000 → 5.000" in said
     assert not (tmp_path / "user").exists()

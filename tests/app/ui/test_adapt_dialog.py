@@ -26,7 +26,7 @@ KEPT = {"kept": True, "name": "den", "reason": "", "before": {"disagreement": 0.
 COMMAND = """
 import sys, json, time, pathlib
 frames, comparison = pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[4])
-assert sys.argv[1::2] == ["adapt", "--compare", "--json"], sys.argv
+assert sys.argv[1::2] == ["adapt", "--compare", "--seconds-limit", "--json"], sys.argv
 for done in range(3):
     line = {"stage": "adapting", "done": done, "total": 2, "left_s": 70.0}
     print(json.dumps(line), file=sys.stderr, flush=True)

@@ -1,6 +1,7 @@
 """SOC on a small network and a made-up room: what is held out, what is learnt, what is measured, what is kept."""
 
 import copy
+import json
 import math
 from pathlib import Path
 
@@ -9,8 +10,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from app import adapt_command
+from app import settings as settings_file
+from app.cli import main
+from app.settings import Settings
+from matting_core.engine import create_engine
 from matting_core.errors import UsageError
+from matting_core.model_store import ModelStore
 from matting_core.modnet import adapt as soc
+from matting_core.modnet import adapt_quality, heads
 from matting_core.modnet.adapt import AdaptOptions, Progress, adapt, split_clip
 from matting_core.modnet.adapt_compare import PLAIN_BGR, over_plain, write_comparison
 from matting_core.modnet.adapt_quality import Quality, measure, verdict
@@ -18,6 +26,8 @@ from matting_core.modnet.heads import fit_heads
 from matting_core.modnet.losses import boundary_band, reduce_matte, soc_losses
 from matting_core.modnet.model import MODNet, ModnetConfig, Prediction
 from matting_core.modnet.weights import HEADS, Loaded
+from matting_core.pictures import write_image
+from matting_core.preprocess import shrink, to_blob
 
 SIZE = (64, 96)
 
@@ -75,7 +85,8 @@ def test_a_clip_that_shows_nobody_or_hardly_anybody(seeing: Loaded) -> None:
         adapt(seeing, clip_of(40, frozenset(range(6, 40))))
 
 
-def test_it_adapts_a_copy_the_same_way_each_time(seeing: Loaded) -> None:
+def test_it_adapts_a_copy_the_same_way_each_time(seeing: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heads, "PASSES", 1)
     before = copy.deepcopy(seeing.model.state_dict())
     told: list[Progress] = []
     options = AdaptOptions(epochs=2)
@@ -206,6 +217,11 @@ def test_measured_by_hand() -> None:
     assert alone.flicker is None
 
 
+def test_pictures_of_two_sizes_are_not_compared() -> None:
+    found = measure(Answers(), [torch.zeros(3, 64, 64), torch.zeros(3, 64, 96)], [(0, 1)])  # type: ignore[arg-type]
+    assert found.flicker is None
+
+
 @pytest.mark.parametrize(
     ("after", "reason"),
     [
@@ -238,3 +254,31 @@ def test_the_comparison_shows_no_room(seeing: Loaded, tmp_path: Path) -> None:
     assert write_comparison(adapted, clip_of(40), tmp_path / "seen") == 4
     names = sorted(path.name for path in (tmp_path / "seen").iterdir())
     assert names[:2] == ["1-after.png", "1-before.png"] and len(names) == 8
+
+
+def test_the_command_with_the_shipped_network(
+    tmp_path: Path, portrait: np.ndarray, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The whole way: pictures in, an adapted model in the user's store that an engine runs, and pictures to compare."""
+    monkeypatch.setattr(heads, "PASSES", 1)
+    monkeypatch.setattr(soc, "HEAD_FRAMES", 2)
+    monkeypatch.setattr(adapt_command, "_make_way", lambda: None)
+    monkeypatch.setattr(adapt_quality, "verdict", lambda _before, _after: "")
+    settings_file.save(Settings(preset="fast"))
+    for index in range(soc.SHORTEST_CLIP):
+        write_image(tmp_path / "clip" / f"{index:02}.png", portrait[:, 160 + index : 288 + index])
+    (tmp_path / "clip" / "torn.png").write_bytes(b"no picture")
+    arguments = ["--epochs", "1", "--compare", str(tmp_path / "seen"), "--output", "den", "--json"]
+    assert main(["adapt", str(tmp_path / "clip"), *arguments]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["kept"] is True
+    assert len(result["skipped"]) == 1 and "torn.png" in result["skipped"][0]
+    assert result["before"]["disagreement"] > 0
+    assert len(list((tmp_path / "seen").iterdir())) == 8
+    blob = to_blob(shrink(portrait, (128, 96)))
+    store = ModelStore()
+    before, after = (create_engine("cpu", store.locate(name)) for name in ("modnet_photographic", "den"))
+    difference = np.abs(before.predict(blob) - after.predict(blob))
+    assert 0 < difference.max() < 0.2, "one pass moves it a little"
+    before.close()
+    after.close()
