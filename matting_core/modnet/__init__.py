@@ -10,7 +10,7 @@ import sys
 
 from matting_core.errors import ModelError
 
-EXTRA = ("torch", "onnx", "onnxscript", "kornia")
+EXTRA = ("torch", "onnx", "onnxscript", "kornia", "accelerate", "tensorboard")
 """The packages of the extra `train` without which nothing in this package works."""
 
 

@@ -1,0 +1,94 @@
+"""The command that trains MODNet under supervision: pictures with true mattes in, checkpoints out.
+
+    python -m matting_core.modnet.train CONFIG [--set KEY=VALUE …] [--resume]
+
+CONFIG is a TOML file or the name of a preset: `paper` (from scratch) or `finetune` (from the released weights). The
+output folder gets `best.ckpt` (lowest validation MAD), `last.ckpt` (to resume from), the config, and TensorBoard's
+files. Several GPUs or machines: start it with `torchrun`. docs/research.md has examples.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tomli_w
+
+from matting_core.atomic import write_atomically
+from matting_core.errors import MattecamError, UsageError
+from matting_core.modnet import require_train_extra
+from matting_core.modnet.train_config import TrainConfig, load_config
+
+if TYPE_CHECKING:  # this imports torch, whose absence the command must be able to report
+    from matting_core.modnet.trainer import Outcome
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command in the module's docstring; its exit code."""
+    arguments = _parser().parse_args(argv)
+    first = os.environ.get("RANK", "0") == "0"  # as torchrun numbers processes: one of them does the talking
+    try:
+        config = load_config(arguments.config, arguments.set)
+        outcome = run(config, arguments.resume, talks=first)
+    except MattecamError as error:
+        if first:
+            print(error, file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
+    except KeyboardInterrupt:
+        print("Stopped. To go on from the last checkpoint, add --resume.", file=sys.stderr)
+        return 130
+    if first:
+        print(json.dumps({**outcome._asdict(), "output": str(config.output)}))
+    return 0
+
+
+def run(config: TrainConfig, resume: bool = False, talks: bool = True) -> "Outcome":
+    """Train as the config says. resume: go on where the output folder's last.ckpt stopped, if there is one.
+
+    talks: name skipped files on standard error. Raises MattecamError; UsageError where nothing was done yet.
+    """
+    require_train_extra("Training")
+    from matting_core.modnet.run_state import holds_run
+    from matting_core.modnet.train_data import load_data
+    from matting_core.modnet.trainer import Trainer, make_accelerator
+
+    if holds_run(config.output) and not resume:
+        raise UsageError(
+            f"{config.output} already holds a run.", "Add --resume to go on with it, or choose another output."
+        )
+    data = load_data(config)
+    if data.skipped and talks:
+        print(f"Skipped {len(data.skipped)} files: {' '.join(data.skipped)}", file=sys.stderr)
+    trainer = Trainer(config, data, make_accelerator(config), resume)
+    if talks:
+        _note(config, config.output / "config.toml")
+    return trainer.run()
+
+
+def _note(config: TrainConfig, path: Path) -> None:
+    """Write the config beside its results; the first write there, so that a folder that takes none is known now."""
+    try:
+        write_atomically(path, tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)).encode())
+    except OSError as error:
+        raise UsageError(
+            f"The output folder {path.parent} cannot be written ({error.strerror}).", "Set another output."
+        ) from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m matting_core.modnet.train", description="Train MODNet on pictures with true mattes."
+    )
+    parser.add_argument("config", metavar="CONFIG", help="a TOML file, or a preset: paper, finetune")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="set one key, for example data.train=DIR"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on from the output folder's last.ckpt, if any")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

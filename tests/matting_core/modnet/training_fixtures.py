@@ -1,0 +1,64 @@
+"""Made-up people and a tiny network to train on them, for the tests of training."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from matting_core.modnet.train_config import TrainConfig, load_config
+from matting_core.modnet.train_data import load_data
+from matting_core.modnet.trainer import Outcome, Trainer, make_accelerator
+from matting_core.pictures import write_image
+
+TINY = """
+batch = 2
+epochs = 2
+seed = 3
+device = "cpu"
+samples = 1
+validate_every = 4
+checkpoint_every = 2
+log_every = 1
+
+[data]
+size = "96x64"
+workers = 0
+
+[network]
+detail_width = 8
+backbone_width = 0.1
+
+[optimiser]
+learning_rate = 0.01
+schedule = "cosine"
+"""
+
+
+def make_people(folder: Path, count: int) -> Path:
+    """Red people, each of another build, before blue rooms, with their mattes; in the layout `pairs`."""
+    for number in range(count):
+        matte = np.zeros((70, 90), np.uint8)
+        cv2.ellipse(matte, (30 + 6 * number % 31, 40), (14 + number % 5, 30), 0, 0, 360, 255, -1)
+        matte = cv2.GaussianBlur(matte, (0, 0), 2)
+        alpha = matte[..., None] / 255
+        image = np.rint(alpha * (20, 40, 200 - 9 * number) + (1 - alpha) * np.array((200, 60 + 5 * number, 20)))
+        write_image(folder / f"image/{number:02}.png", image.astype(np.uint8))
+        write_image(folder / f"matte/{number:02}.png", matte)
+    return folder
+
+
+def write_config(folder: Path, people: Path) -> Path:
+    """A config of a tiny run on these people, which gives figures in seconds."""
+    file = folder / "tiny.toml"
+    places = f"data.train = '{people}'\ndata.validation = '{people}'\n"
+    text = TINY.replace("[data]\n", "[data]\n" + places.replace("data.", ""))
+    file.write_text(f"output = '{folder / 'run'}'\n{text}")
+    return file
+
+
+def trainer(config: TrainConfig, resume: bool = False) -> Trainer:
+    return Trainer(config, load_data(config), make_accelerator(config), resume)
+
+
+def train(file: Path, *overrides: str, resume: bool = False) -> Outcome:
+    return trainer(load_config(str(file), overrides), resume).run()
