@@ -20,7 +20,7 @@ class Actions(QObject):
         self.add_background = self._make(self.tr("Add background…"), "Ctrl+O", "add")
         self.snapshot = self._make(self.tr("Snapshot"), "Ctrl+S", "snapshot")
         self.record = self._make(self.tr("Record"), "Ctrl+R", "record", checkable=True)
-        self.pause = self._make(self.tr("Nobody sees me"), "Ctrl+P", "pause", checkable=True)
+        self.pause = self._make(self.tr("Pause: nobody sees me"), "Ctrl+P", "pause", checkable=True)
         self.virtual_camera = self._make(self.tr("Virtual camera"), "Ctrl+E", checkable=True)
         self.restart = self._make(self.tr("Restart camera and engine"), "Ctrl+Shift+R")
         self.adapt = self._make(self.tr("Adapt to my room…"), "")
@@ -43,6 +43,9 @@ class Actions(QObject):
             (self.mirror, "mirror"),
         ):
             self._bind(action, field)
+        self._caption(self.pause, self.tr("Hide me"), self.tr("Show me"))
+        self._caption(self.record, self.tr("Record"), self.tr("Stop recording"))
+        self._caption(self.snapshot, self.tr("Snapshot"))
         store.changed.connect(self._name_scenes)
         self._name_scenes(store.settings)
 
@@ -84,6 +87,16 @@ class Actions(QObject):
                 else:
                     menu.addAction(action)
 
+    def _caption(self, action: QAction, off: str, on: str = "") -> None:
+        """What the action's button says: what a click would do. The menus keep the action's text and a tick."""
+
+        def show() -> None:
+            # A style sheet knows no gap between icon and text.
+            action.setIconText(f" {on if on and action.isChecked() else off}")
+
+        action.toggled.connect(show)
+        show()
+
     def _make(self, text: str, shortcut: str, icon: str = "", checkable: bool = False) -> QAction:
         action = QAction(text, self)
         action.setCheckable(checkable)
@@ -93,6 +106,7 @@ class Actions(QObject):
             action.setToolTip(f"{text.rstrip('…')} ({keys})")
         if icon:
             set_icon(action, icon)
+            action.setObjectName(icon)
         action.setIconVisibleInMenu(False)
         # Menus alone would leave the shortcuts dead while the menu bar belongs to the system or is hidden.
         self._window.addAction(action)
@@ -113,7 +127,7 @@ class Actions(QObject):
         for index, action in enumerate(self.scenes):
             action.setVisible(index < len(names))
             if index < len(names):
-                action.setText(self.tr("Scene {0}").format(names[index].replace("&", "&&")))
+                action.setText(self.tr("Scene: {0}").format(names[index].replace("&", "&&")))
 
     def _bind(self, action: QAction, field: str) -> None:
         action.toggled.connect(lambda on: self._store.change(**{field: on}))

@@ -1,8 +1,16 @@
 """What can be set about the chosen background: blur strength, colour, or how a picture fits; never all at once."""
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QButtonGroup, QColorDialog, QHBoxLayout, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPalette, QPen
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QButtonGroup,
+    QColorDialog,
+    QHBoxLayout,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app.settings import Settings
 from app.ui.bindings import bind_combo, fill_combo, slider_row
@@ -10,13 +18,35 @@ from app.ui.store import SettingsStore
 from app.ui.widgets import Combo, Slider, labelled
 from matting_core.background_spec import parse_spec
 
-SWATCHES = ("#00b140", "#0047bb", "#14171d", "#5f6b7e", "#f4f5f8", "#e7d8c9")
+SWATCH = 32
 
-SWATCH_STYLE = """
-QToolButton { background: COLOUR; border: 1px solid palette(mid); border-radius: 14px; }
-QToolButton:checked { border: 3px solid palette(highlight); }
-QToolButton:focus { border: 3px solid palette(window-text); }
-"""
+
+class Swatch(QAbstractButton):
+    """A round button in one colour; a ring at a distance marks the chosen one."""
+
+    def __init__(self, colour: str, name: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.colour = colour
+        self.setCheckable(True)
+        self.setFixedSize(SWATCH, SWATCH)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setAccessibleName(name)
+        self.setToolTip(f"{name} ({colour})")
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
+        palette, disc = self.palette(), QRectF(self.rect()).adjusted(4.5, 4.5, -4.5, -4.5)
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(palette.color(QPalette.ColorRole.Dark), 1))
+        painter.setBrush(QColor(self.colour))
+        painter.drawEllipse(disc)
+        if self.isChecked() or self.hasFocus():
+            ring = QPalette.ColorRole.WindowText if self.hasFocus() else QPalette.ColorRole.Highlight
+            painter.setPen(QPen(palette.color(ring), 2))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawEllipse(disc.adjusted(-3.5, -3.5, 3.5, 3.5))
+        painter.end()
 
 
 class BackdropOptions(QWidget):
@@ -45,17 +75,17 @@ class BackdropOptions(QWidget):
         row = QWidget()
         layout = QHBoxLayout(row)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(8)
+        layout.setSpacing(6)
         self.swatches = QButtonGroup(self)
-        for colour in SWATCHES:
-            button = QToolButton()
-            button.setObjectName("swatch")
-            button.setCheckable(True)
-            button.setFixedSize(30, 30)
-            button.setAccessibleName(self.tr("Colour {0}").format(colour))
-            button.setToolTip(colour)
-            button.setProperty("colour", colour)
-            button.setStyleSheet(SWATCH_STYLE.replace("COLOUR", colour))
+        for colour, name in (
+            ("#00b140", self.tr("Green")),
+            ("#0047bb", self.tr("Blue")),
+            ("#14171d", self.tr("Black")),
+            ("#5f6b7e", self.tr("Grey")),
+            ("#f4f5f8", self.tr("White")),
+            ("#e7d8c9", self.tr("Sand")),
+        ):
+            button = Swatch(colour, name)
             button.clicked.connect(lambda _, chosen=colour: self.set_colour(chosen))
             self.swatches.addButton(button)
             layout.addWidget(button)
@@ -92,5 +122,9 @@ class BackdropOptions(QWidget):
         if spec.kind == "blur":
             self.blur.setValue(int(spec.value))
         elif spec.kind == "color":
+            # An exclusive group would keep one button down though the colour is none of theirs.
+            self.swatches.setExclusive(False)
             for button in self.swatches.buttons():
-                button.setChecked(button.property("colour") == spec.value)
+                assert isinstance(button, Swatch)
+                button.setChecked(button.colour == spec.value)
+            self.swatches.setExclusive(True)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from PySide6.QtCore import QSignalBlocker
+from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtWidgets import QAbstractButton, QComboBox, QHBoxLayout, QLabel, QSlider, QWidget
 
 from app.settings import Settings
@@ -43,6 +43,7 @@ def slider_row(label: str, slider: Slider, show: Callable[[int], str] = str) -> 
     figure = QLabel(show(slider.value()))
     figure.setObjectName("muted")
     figure.setMinimumWidth(figure.fontMetrics().horizontalAdvance("+00 px"))
+    figure.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
     slider.valueChanged.connect(lambda value: figure.setText(show(value)))
     layout = row.layout()
     assert isinstance(layout, QHBoxLayout)

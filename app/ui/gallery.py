@@ -13,11 +13,10 @@ from app.ui.jobs import Lane
 from app.ui.library import SUFFIXES, BackgroundLibrary, LibraryEntry
 from app.ui.store import NoticeBoard, SettingsStore
 from app.ui.thumbnails import load_thumbnail
-from app.ui.tiles import KIND, PICTURE, SPEC, THUMBNAIL, TILE, TileDelegate
+from app.ui.tiles import COLUMNS, KIND, PICTURE, SPEC, THUMBNAIL, TILE, TileDelegate
 from app.ui.widgets import Card, flat_button
 from matting_core.background_spec import DEFAULT_BLUR, parse_spec
 
-COLUMNS = 3
 DEFAULT_COLOUR = "#00b140"
 
 
@@ -35,7 +34,7 @@ class TileList(QListWidget):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setMouseTracking(True)
         self.setTabKeyNavigation(False)
-        self.setFixedWidth(COLUMNS * TILE.width() + 4)
+        self.setFixedWidth(COLUMNS * TILE.width() + 1)
 
     def fit(self) -> None:
         rows = -(-self.count() // COLUMNS)
@@ -68,6 +67,7 @@ class Gallery(Card):
 
     def _build(self) -> None:
         self.set_title(self.tr("Background"))
+        self.body.setContentsMargins(14, 6, 14, 14)  # the buttons make the head high already
         self.add_button = flat_button("add", self.tr("Add a picture or video"))
         self.remove_button = flat_button("remove", self.tr("Remove this background"))
         self.add_button.clicked.connect(self.choose_files)
@@ -80,7 +80,7 @@ class Gallery(Card):
         self.tiles.setItemDelegate(self._delegate)
         self.tiles.currentItemChanged.connect(self._chosen)
         self.tiles.installEventFilter(self)
-        self.body.addWidget(self.tiles, 0, Qt.AlignmentFlag.AlignHCenter)
+        self.body.addWidget(self.tiles)
         self.options = BackdropOptions(self._store)
         self.body.addWidget(self.options)
 

@@ -5,28 +5,29 @@ from html import escape
 from importlib.metadata import PackageNotFoundError, version
 
 from PySide6.QtCore import QCoreApplication, Qt
-from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtGui import QAction, QIcon, QKeySequence
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QVBoxLayout, QWidget
 
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("Help", text)
+translate = QCoreApplication.translate
+WIDTH = 420
 
 
 def shortcuts_dialog(actions: Iterable[QAction], parent: QWidget) -> QDialog:
-    """Every shortcut with what it does, read from the actions themselves."""
-    rows = [(action.shortcut(), action.text()) for action in actions if not action.shortcut().isEmpty()]
+    """Every shortcut that does something now, read from the actions themselves."""
     keys = QKeySequence.SequenceFormat.NativeText
-    text = "".join(
-        f"<tr><td><b>{escape(sequence.toString(keys))}</b>&nbsp;&nbsp;&nbsp;</td>"
-        f"<td>{escape(name.replace('&&', '&').rstrip('…'))}</td></tr>"
-        for sequence, name in rows
+    rows = "".join(
+        f"<tr><td><b>{escape(action.shortcut().toString(keys))}</b>&nbsp;&nbsp;&nbsp;</td>"
+        f"<td>{escape(action.text().replace('&&', '&').rstrip('…'))}</td></tr>"
+        for action in actions
+        if action.isVisible() and not action.shortcut().isEmpty()
     )
-    rest = _tr(
+    rest = translate(
+        "Help",
         "Tab moves on, Space switches, arrow keys move a slider, choose a background, or drag the divider of the "
-        "before-and-after view; Delete removes a background of your own."
+        "before-and-after view; Delete removes a background of your own.",
     )
-    return _dialog(_tr("Keyboard shortcuts"), f"<table cellspacing='4'>{text}</table><p>{escape(rest)}</p>", parent)
+    title = translate("Help", "Keyboard shortcuts")
+    return _dialog(title, (f"<table cellspacing='4'>{rows}</table>", escape(rest)), parent)
 
 
 def about_dialog(parent: QWidget) -> QDialog:
@@ -35,26 +36,31 @@ def about_dialog(parent: QWidget) -> QDialog:
         number = version("mattecam")
     except PackageNotFoundError:
         number = ""
-    text = _tr(
+    text = translate(
+        "Help",
         "<h3>Mattecam {0}</h3><p>Your background, replaced live, on your own machine: no picture leaves it.</p>"
         "<p>Portrait matting by MODNet (Ke and others, AAAI 2022). Made with ONNX Runtime, OpenVINO, OpenCV, Qt, "
-        "pyvirtualcam and FFmpeg. The licences are in the file NOTICE.</p>"
+        "pyvirtualcam and FFmpeg. The licences are in the file NOTICE.</p>",
     )
-    return _dialog(_tr("About Mattecam"), text.format(number), parent)
+    return _dialog(translate("Help", "About Mattecam"), (text.format(number),), parent)
 
 
-def _dialog(title: str, html: str, parent: QWidget) -> QDialog:
+def _dialog(title: str, texts: Iterable[str], parent: QWidget) -> QDialog:
     dialog = QDialog(parent)
     dialog.setWindowTitle(title)
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     layout = QVBoxLayout(dialog)
-    layout.setContentsMargins(20, 20, 20, 16)
+    layout.setContentsMargins(20, 16, 20, 16)
     layout.setSpacing(12)
-    label = QLabel(html)
-    label.setWordWrap(True)
-    label.setMinimumWidth(380)
-    layout.addWidget(label)
+    for text in texts:
+        label = QLabel(text)
+        label.setWordWrap(True)
+        label.setFixedWidth(WIDTH)
+        # A label that wraps asks for less height than it needs until it is told its width.
+        label.setFixedHeight(label.heightForWidth(WIDTH))
+        layout.addWidget(label)
     buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+    buttons.button(QDialogButtonBox.StandardButton.Close).setIcon(QIcon())
     buttons.rejected.connect(dialog.close)
     layout.addWidget(buttons)
     return dialog

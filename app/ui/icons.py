@@ -22,6 +22,13 @@ SHAPES = {
     "open": '<path d="M7 10l5 5 5-5"/>',
     "closed": '<path d="M10 7l5 5-5 5"/>',
 }
+# A folded section's header looks the same open or not; pause and record stand on red.
+CHECKED = {
+    "open": QPalette.ColorRole.ButtonText,
+    "closed": QPalette.ColorRole.ButtonText,
+    "pause": QPalette.ColorRole.HighlightedText,
+    "record": QPalette.ColorRole.HighlightedText,
+}
 
 
 def pixmap(name: str, colour: QColor, size: QSize, device_pixel_ratio: float = 1.0) -> QPixmap:
@@ -40,13 +47,11 @@ def pixmap(name: str, colour: QColor, size: QSize, device_pixel_ratio: float = 1
 
 
 def make_icon(name: str) -> QIcon:
-    """The icon in the palette's text colour, and in the accent's text colour where its button is on."""
+    """The icon in the palette's text colour, and where its button is on in the colour that suits what it means."""
     palette = QGuiApplication.palette()
     icon = QIcon()
-    plain, accent = QPalette.ColorRole.ButtonText, QPalette.ColorRole.HighlightedText
-    # A checked section keeps its plain header; every other checked button stands on the accent.
-    checked = plain if name in ("open", "closed") else accent
-    for state, role in ((QIcon.State.Off, plain), (QIcon.State.On, checked)):
+    plain = QPalette.ColorRole.ButtonText
+    for state, role in ((QIcon.State.Off, plain), (QIcon.State.On, CHECKED.get(name, QPalette.ColorRole.Highlight))):
         for ratio in (1.0, 2.0):
             icon.addPixmap(pixmap(name, palette.color(role), QSize(20, 20), ratio), QIcon.Mode.Normal, state)
     return icon

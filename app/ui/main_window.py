@@ -14,7 +14,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QMainWindow,
     QSystemTrayIcon,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -25,6 +24,7 @@ from app.status import Notice, Status
 from app.ui import statistics
 from app.ui.actions import Actions
 from app.ui.adapting import Adapting
+from app.ui.button_bar import ButtonBar
 from app.ui.devices import NamedCamera, system_cameras
 from app.ui.facade import LivePipeline
 from app.ui.focus import chain_focus
@@ -38,7 +38,7 @@ from app.ui.preview import BADGE_RED, PreviewWidget
 from app.ui.store import NoticeBoard, SettingsStore
 from app.ui.theme import ASSETS
 from app.ui.tray import Tray
-from app.ui.widgets import is_palette_change
+from app.ui.widgets import ElidedLabel, is_palette_change
 from matting_core.errors import MediaError
 
 PREVIEW_MS, STATUS_MS = 33, 250
@@ -86,20 +86,23 @@ class MainWindow(QMainWindow):
         self.setMinimumSize(760, 480)
         self.notices = NoticeBar()
         self.preview = PreviewWidget()
-        self.status_label = QLabel()
-        self.status_label.setObjectName("muted")
-        self.status_label.setTextFormat(Qt.TextFormat.PlainText)
-        # Ignored: a long camera name is cut off rather than widening the window.
-        self.status_label.setMinimumWidth(1)
+        self.status_label = ElidedLabel()
         left = QVBoxLayout()
         left.setSpacing(10)
+        left.setContentsMargins(0, 0, 0, 12)
         left.addWidget(self.notices)
         left.addWidget(self.preview, 1)
-        left.addLayout(self._build_buttons())
+        actions = self.actions_
+        spelt, icons = (
+            (actions.pause, actions.record, actions.snapshot),
+            (actions.split, actions.statistics, actions.panel),
+        )
+        self.buttons = ButtonBar(spelt, icons)
+        left.addWidget(self.buttons)
         left.addWidget(self.status_label)
         centre = QWidget()
         row = QHBoxLayout(centre)
-        row.setContentsMargins(16, 12, 4, 12)
+        row.setContentsMargins(16, 8, 4, 0)
         row.setSpacing(16)
         row.addLayout(left, 1)
         row.addWidget(self.panel)
@@ -115,34 +118,6 @@ class MainWindow(QMainWindow):
         if self.tray:
             self.tray.show()
         chain_focus(centre)
-
-    def _build_buttons(self) -> QHBoxLayout:
-        row = QHBoxLayout()
-        row.setSpacing(8)
-        actions = self.actions_
-        for action, name in (
-            (actions.pause, "pause"),
-            (actions.record, "record"),
-            (actions.snapshot, ""),
-            (None, ""),
-            (actions.split, ""),
-            (actions.statistics, ""),
-            (actions.panel, ""),
-        ):
-            if action is None:
-                row.addStretch(1)
-                continue
-            button = QToolButton()
-            button.setDefaultAction(action)
-            button.setObjectName(name)
-            button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-            # Those on the right are found by their icons and tool tips; only what matters in a call is spelt out.
-            if action in (actions.pause, actions.record, actions.snapshot):
-                button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-                action.setIconText(f" {action.text()}")  # style sheets have no gap between icon and text
-            button.setAccessibleName(action.text())
-            row.addWidget(button)
-        return row
 
     def _connect(self) -> None:
         actions, gallery = self.actions_, self.panel.gallery
@@ -170,6 +145,7 @@ class MainWindow(QMainWindow):
     def start(self) -> None:
         """Start the pipeline, watch it, and look for cameras and models."""
         self._pipeline.start()
+        self.show_status(self._pipeline.status())
         self._preview_timer.start(PREVIEW_MS)
         self._status_timer.start(STATUS_MS)
         self.panel.camera.refresh()
@@ -180,8 +156,7 @@ class MainWindow(QMainWindow):
         """Bring everything that tells of the pipeline in line with this status."""
         self.panel.show_status(status)
         self.notices.show_notices((*status.notices, *self.board.notices))
-        line = statistics.status_line(status)
-        self.status_label.setText(line)
+        self.status_label.say(statistics.status_line(status))
         self.preview.say(statistics.headline(status))
         if self.actions_.pause.isChecked() != status.paused:
             self.actions_.pause.setChecked(status.paused)
@@ -192,7 +167,7 @@ class MainWindow(QMainWindow):
             badges.append((f"● {minutes}:{seconds:02}", BADGE_RED))
         self.preview.show_badges(badges)
         shown = self.store.settings.show_statistics
-        self.preview.show_overlay(statistics.overlay_text(status) if shown else "")
+        self.preview.show_overlay(statistics.overlay_texts(status) if shown else ())
         if self.tray:
             self.tray.say(statistics.headline(status))
 

@@ -1,14 +1,24 @@
 """The notice bar: what went wrong and what mends it, in a line above the picture; never a dialog."""
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QAccessible, QAccessibleEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtGui import QAccessible, QAccessibleEvent, QFontDatabase
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app.status import Notice
 from app.ui.widgets import flat_button
 
 SHOWN = 3
 INFO_STAYS_MS = 8000
+DETAIL_LINES = 7
 
 
 class NoticeCard(QFrame):
@@ -48,13 +58,25 @@ class NoticeCard(QFrame):
         self.problem = _text(notice.problem)
         self.problem.setObjectName("title")
         self.mend = _text(notice.mend)
-        self.detail = _text(notice.detail)
-        self.detail.setObjectName("muted")
         self.mend.setVisible(bool(notice.mend))
-        self.detail.setVisible(False)
-        for label in (self.problem, self.mend, self.detail):
-            texts.addWidget(label)
+        self.detail = self._detail(notice.detail)
+        for widget in (self.problem, self.mend, self.detail):
+            texts.addWidget(widget)
         return texts
+
+    def _detail(self, text: str) -> QPlainTextEdit:
+        """What a report of the fault needs: it scrolls within a few lines, so that the picture keeps its room."""
+        detail = QPlainTextEdit(text)
+        detail.setObjectName("detail")
+        detail.setAccessibleName(self.tr("Details"))
+        detail.setReadOnly(True)
+        detail.setTabChangesFocus(True)
+        detail.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        detail.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
+        lines = min(DETAIL_LINES, text.count("\n") + 1)
+        detail.setFixedHeight(lines * detail.fontMetrics().lineSpacing() + 36)
+        detail.setVisible(False)
+        return detail
 
 
 class NoticeBar(QWidget):

@@ -15,6 +15,7 @@ from app.ui.sections import EdgesSection, OutputSection, QualitySection
 from app.ui.store import NoticeBoard, SettingsStore
 
 WIDTH = 374
+SCROLL_BAR = 10
 
 
 class Panel(QScrollArea):
@@ -48,7 +49,9 @@ class Panel(QScrollArea):
         content = QWidget()
         content.setObjectName("panel")
         layout = QVBoxLayout(content)
-        layout.setContentsMargins(0, 0, 12, 0)
+        layout.setContentsMargins(0, 0, 12, 12)
+        # The same with and without the scroll bar, so that nothing shifts when it comes.
+        content.setFixedWidth(WIDTH - SCROLL_BAR)
         layout.setSpacing(10)
         for part in (
             self.camera,

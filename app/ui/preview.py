@@ -1,5 +1,7 @@
 """The preview: the newest canvas, large; before/after with a divider; badges that say who can see you."""
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPainterPath, QPaintEvent, QPalette, QPen
 from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
@@ -8,6 +10,7 @@ from app.status import Preview
 from matting_core.frames import Image
 
 RADIUS = 14.0
+MARGIN = 12
 SPLIT_STEP = 0.02
 BADGE_RED = QColor(200, 44, 58, 235)
 BADGE_DARK = QColor(12, 15, 20, 190)
@@ -65,24 +68,24 @@ class PreviewWidget(QWidget):
         """What to read while there is no picture yet."""
         if message != self._message:
             self._message = message
-            self.setAccessibleDescription(message)
-            self.update()
+            self._describe()
 
     def show_badges(self, badges: list[tuple[str, QColor]]) -> None:
         """Pills in the upper right corner, each a text and its colour."""
         if badges != self._badges:
             self._badges = badges
-            self.setAccessibleDescription(", ".join(text for text, _ in badges))
-            self.update()
+            self._describe()
 
-    def show_overlay(self, text: str) -> None:
-        """The statistics in the upper left corner; an empty text hides them."""
-        self.overlay.setVisible(bool(text))
-        if text:
+    def show_overlay(self, texts: Sequence[str]) -> None:
+        """The statistics in the upper left corner: the first of these texts that fits the picture; none hides them."""
+        area = self.picture_area().toRect().adjusted(MARGIN, MARGIN, -MARGIN, -MARGIN)
+        for text in texts:
             self.overlay.setText(text)
             self.overlay.adjustSize()
-            corner = self.picture_area().topLeft()
-            self.overlay.move(round(corner.x()) + 12, round(corner.y()) + 12)
+            if self.overlay.width() <= area.width() and self.overlay.height() <= area.height():
+                break
+        self.overlay.move(area.topLeft())
+        self.overlay.setVisible(bool(texts))
 
     def picture_area(self) -> QRectF:
         """Where the picture is drawn: as large as fits, in its own aspect ratio (16:9 while there is none)."""
@@ -130,6 +133,10 @@ class PreviewWidget(QWidget):
             super().keyPressEvent(event)
         else:
             self.divider += step
+
+    def _describe(self) -> None:
+        self.setAccessibleDescription(", ".join([self._message, *(text for text, _ in self._badges)]))
+        self.update()
 
     def _drag_to(self, position: QPointF) -> None:
         area = self.picture_area()

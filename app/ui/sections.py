@@ -22,6 +22,8 @@ class EdgesSection(Section):
         super().__init__(parent)
         self.set_title(self.tr("Edges and light"))
         self.shift, self.feather, self.light_wrap = Slider(-20, 20), Slider(0, 20), Slider(0, 100)
+        # It starts in the middle: nothing is filled that has not been moved.
+        self.shift.setProperty("centred", True)
         bind_slider(store, self.shift, "edge_shift")
         bind_slider(store, self.feather, "edge_feather")
         bind_slider(store, self.light_wrap, "light_wrap", scale=0.01)

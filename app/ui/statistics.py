@@ -1,52 +1,54 @@
 """The statistics overlay and the status line, as text."""
 
+from collections.abc import Iterable
+
 from PySide6.QtCore import QCoreApplication
 
 from app.status import Status
 
-STAGES = ("capture", "fit", "preprocess", "infer", "stabilise", "alpha", "background", "composite", "send", "preview")
+translate = QCoreApplication.translate
 
 
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("Statistics", text)
-
-
-def overlay_text(status: Status) -> str:
-    """Everything that is measured, as a small table in HTML."""
+def overlay_texts(status: Status) -> tuple[str, str]:
+    """What is measured, as small tables in HTML: all of it, and for a small picture only what matters most."""
     stats = status.stats
-    rows = [
-        (_tr("Camera"), f"{stats.capture_fps:.1f} fps"),
-        (_tr("Matting"), f"{stats.matting_fps:.1f} fps"),
-        (_tr("Output"), f"{stats.output_fps:.1f} fps"),
-        (
-            _tr("Latency p50 / p95 / p99"),
-            f"{stats.latency_p50_ms:.0f} / {stats.latency_p95_ms:.0f} / {stats.latency_p99_ms:.0f} ms",
-        ),
-        (_tr("Dropped"), str(stats.dropped)),
-        (_tr("Repeated"), str(stats.repeated)),
-        (_tr("Slates"), str(stats.slates)),
-        (_tr("Engine"), f"{status.provider or status.engine or '–'} {status.input_size}".rstrip()),
+    latencies = (stats.latency_p50_ms, stats.latency_p95_ms, stats.latency_p99_ms)
+    vital = [
+        (translate("Statistics", "Camera"), f"{stats.capture_fps:.1f} fps"),
+        (translate("Statistics", "Matting"), f"{stats.matting_fps:.1f} fps"),
+        (translate("Statistics", "Output"), f"{stats.output_fps:.1f} fps"),
+        (translate("Statistics", "Latency p50 / p95 / p99"), " / ".join(f"{ms:.0f}" for ms in latencies) + " ms"),
     ]
-    times = [(name, stats.stages[name]) for name in STAGES if name in stats.stages]
-    rows += [(name.capitalize(), f"{time.p50_ms:.1f} / {time.p95_ms:.1f} ms") for name, time in times]
-    cells = "".join(f"<tr><td>{name}&nbsp;&nbsp;</td><td align='right'>{value}</td></tr>" for name, value in rows)
-    return f"<table cellspacing='1'>{cells}</table>"
+    counts = [
+        (translate("Statistics", "Engine"), f"{status.provider or status.engine or '–'} {_size(status)}".rstrip()),
+        (translate("Statistics", "Dropped"), str(stats.dropped)),
+        (translate("Statistics", "Repeated"), str(stats.repeated)),
+        (translate("Statistics", "Slates"), str(stats.slates)),
+    ]
+    times = [
+        (name, f"{stats.stages[stage].p50_ms:.1f} / {stats.stages[stage].p95_ms:.1f} ms")
+        for stage, name in _stages().items()
+        if stage in stats.stages
+    ]
+    if times:
+        times.insert(0, (f"<b>{translate('Statistics', 'A frame takes')}</b>", "<b>p50 / p95</b>"))
+    return _table([*vital, *counts, *times]), _table(vital)
 
 
 def headline(status: Status) -> str:
     """The state in a few words: what a glance has to tell."""
     states = (status.capture, status.matting, status.output)
     if status.paused:
-        return _tr("Paused: nobody sees you")
+        return translate("Statistics", "Paused: nobody sees you")
     if "failed" in states:
-        return _tr("Stopped")
+        return translate("Statistics", "Stopped")
     if status.capture == "waiting":
-        return _tr("Waiting for the camera")
+        return translate("Statistics", "Waiting for the camera")
     if "starting" in states:
-        return _tr("Starting…")
+        return translate("Statistics", "Starting…")
     if all(state == "running" for state in states):
-        return _tr("Live")
-    return _tr("Off")
+        return translate("Statistics", "Live")
+    return translate("Statistics", "Off")
 
 
 def status_line(status: Status) -> str:
@@ -57,3 +59,28 @@ def status_line(status: Status) -> str:
     if status.stats.latency_p50_ms:
         parts.append(f"{status.stats.latency_p50_ms:.0f} ms")
     return "  ·  ".join(part for part in parts if part)
+
+
+def _stages() -> dict[str, str]:
+    # A function, because a translation may be loaded after this module.
+    return {
+        "capture": translate("Statistics", "Capture"),
+        "fit": translate("Statistics", "Fit"),
+        "preprocess": translate("Statistics", "Preprocess"),
+        "infer": translate("Statistics", "Infer"),
+        "stabilise": translate("Statistics", "Stabilise"),
+        "alpha": translate("Statistics", "Alpha"),
+        "background": translate("Statistics", "Background"),
+        "composite": translate("Statistics", "Composite"),
+        "send": translate("Statistics", "Send"),
+        "preview": translate("Statistics", "Preview"),
+    }
+
+
+def _size(status: Status) -> str:
+    return status.input_size.replace("x", "×")
+
+
+def _table(rows: Iterable[tuple[str, str]]) -> str:
+    cells = "".join(f"<tr><td>{name}&nbsp;&nbsp;</td><td align='right'>{value}</td></tr>" for name, value in rows)
+    return f"<table cellspacing='1'>{cells}</table>"

@@ -1,7 +1,17 @@
 """How one background looks in the gallery: a rounded picture with its caption, ringed when it is the chosen one."""
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QImage, QLinearGradient, QPainter, QPainterPath, QPalette, QPen, QRadialGradient
+from PySide6.QtGui import (
+    QColor,
+    QGuiApplication,
+    QImage,
+    QLinearGradient,
+    QPainter,
+    QPainterPath,
+    QPalette,
+    QPen,
+    QRadialGradient,
+)
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from matting_core.background_spec import BackgroundSpec
@@ -13,8 +23,9 @@ KIND = Qt.ItemDataRole.UserRole + 1
 PICTURE = Qt.ItemDataRole.UserRole + 2
 """The thumbnail, a QImage; empty until it is made."""
 
-TILE = QSize(102, 84)
-THUMBNAIL = QSize(96, 56)
+COLUMNS = 3
+TILE = QSize(107, 84)
+THUMBNAIL = QSize(102, 58)
 RADIUS = 9.0
 
 
@@ -33,7 +44,9 @@ class TileDelegate(QStyledItemDelegate):
         self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
     ) -> None:
         area = QRectF(option.rect)
-        picture = QRectF(area.left() + 3, area.top() + 3, THUMBNAIL.width(), THUMBNAIL.height())
+        # The outer columns stand flush with the card's other rows.
+        left = area.left() + (TILE.width() - THUMBNAIL.width()) * (index.row() % COLUMNS) / (COLUMNS - 1)
+        picture = QRectF(left, area.top() + 1, THUMBNAIL.width(), THUMBNAIL.height())
         palette: QPalette = option.palette
         state: QStyle.StateFlag = option.state
         selected = bool(state & QStyle.StateFlag.State_Selected)
@@ -46,23 +59,26 @@ class TileDelegate(QStyledItemDelegate):
         painter.setClipPath(rounded)
         self._paint_picture(painter, picture, str(index.data(KIND)), index.data(PICTURE), palette)
         painter.restore()
-        hovered = bool(state & QStyle.StateFlag.State_MouseOver)
-        if selected or hovered:
-            role = QPalette.ColorRole.Highlight if selected else QPalette.ColorRole.PlaceholderText
-            painter.setPen(QPen(palette.color(role), 3 if selected else 1.5))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRoundedRect(picture, RADIUS, RADIUS)
-        if state & QStyle.StateFlag.State_HasFocus:
-            painter.setPen(QPen(palette.color(QPalette.ColorRole.WindowText), 1.2, Qt.PenStyle.DotLine))
-            painter.drawRoundedRect(picture.adjusted(4, 4, -4, -4), RADIUS - 4, RADIUS - 4)
+        self._paint_marks(painter, picture, state)
         font = painter.font()
         font.setPointSizeF(font.pointSizeF() * 0.85)
         painter.setFont(font)
         painter.setPen(palette.color(QPalette.ColorRole.WindowText if selected else QPalette.ColorRole.PlaceholderText))
-        caption = QRectF(area.left(), picture.bottom() + 3, area.width(), area.bottom() - picture.bottom() - 3)
+        caption = QRectF(left, picture.bottom() + 3, picture.width(), area.bottom() - picture.bottom() - 3)
         text = painter.fontMetrics().elidedText(str(index.data()), Qt.TextElideMode.ElideRight, int(caption.width()))
         painter.drawText(caption, Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop, text)
         painter.restore()
+
+    def _paint_marks(self, painter: QPainter, picture: QRectF, state: QStyle.StateFlag) -> None:
+        # The list's own palette has no base: the style sheet makes it transparent.
+        palette, role = QGuiApplication.palette(), QPalette.ColorRole
+        if state & QStyle.StateFlag.State_Selected:
+            focus = bool(state & QStyle.StateFlag.State_HasFocus)
+            # A gap sets the ring off from a picture of its own colour.
+            _paint_ring(painter, picture, 3.5, 2.5, palette.color(role.Base))
+            _paint_ring(painter, picture, 1.25, 2.5, palette.color(role.WindowText if focus else role.Highlight))
+        elif state & QStyle.StateFlag.State_MouseOver:
+            _paint_ring(painter, picture, 0.75, 1.5, palette.color(role.PlaceholderText))
 
     def _paint_picture(
         self, painter: QPainter, area: QRectF, kind: str, image: QImage | None, palette: QPalette
@@ -85,6 +101,12 @@ class TileDelegate(QStyledItemDelegate):
 
 def tile_kind(spec: BackgroundSpec, is_video: bool) -> str:
     return "video" if spec.kind == "file" and is_video else spec.kind
+
+
+def _paint_ring(painter: QPainter, area: QRectF, inset: float, width: float, colour: QColor) -> None:
+    painter.setPen(QPen(colour, width))
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.drawRoundedRect(area.adjusted(inset, inset, -inset, -inset), RADIUS - inset, RADIUS - inset)
 
 
 def _paint_checks(painter: QPainter, area: QRectF) -> None:

@@ -1,7 +1,7 @@
 """The panel's building blocks: Card, Section, Switch, and rows that pair a label with its control."""
 
 from PySide6.QtCore import QEvent, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPalette, QPen, QWheelEvent
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPalette, QPen, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
     QComboBox,
@@ -10,6 +10,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QSizePolicy,
     QSlider,
+    QStyledItemDelegate,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -104,7 +105,7 @@ class Switch(QAbstractButton):
         track = QRectF(self.width() - TRACK.width() - 3, top, TRACK.width(), TRACK.height())
         on = self.isChecked()
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(palette.color(QPalette.ColorRole.Highlight if on else QPalette.ColorRole.Mid))
+        painter.setBrush(palette.color(QPalette.ColorRole.Highlight if on else QPalette.ColorRole.Dark))
         painter.drawRoundedRect(track, track.height() / 2, track.height() / 2)
         diameter = track.height() - 6
         left = track.right() - diameter - 3 if on else track.left() + 3
@@ -142,6 +143,8 @@ class Combo(QComboBox):
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(8)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        # The style sheet's heights reach only the items of this delegate.
+        self.setItemDelegate(QStyledItemDelegate(self))
 
     def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802 - Qt's name
         if self.hasFocus():
@@ -163,6 +166,32 @@ class MutedLabel(QLabel):
         if text != self.text():
             self.setText(text)
             self.setVisible(bool(text))
+
+
+class ElidedLabel(QLabel):
+    """A quiet line that ends in an ellipsis where it has no room; its tool tip then has the whole of it."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("muted")
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._whole = ""
+
+    def say(self, text: str) -> None:
+        if text != self._whole:
+            self._whole = text
+            self.setAccessibleName(text)
+            self._elide()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
+        super().resizeEvent(event)
+        self._elide()
+
+    def _elide(self) -> None:
+        text = self.fontMetrics().elidedText(self._whole, Qt.TextElideMode.ElideRight, self.width())
+        self.setText(text)
+        self.setToolTip(self._whole if text != self._whole else "")
 
 
 def labelled(label: str, control: QWidget, width: int = 104) -> QWidget:
