@@ -266,7 +266,7 @@ def test_the_command_with_the_shipped_network(
     monkeypatch.setattr(adapt_quality, "verdict", lambda _before, _after: "")
     settings_file.save(Settings(preset="fast"))
     for index in range(soc.SHORTEST_CLIP):
-        write_image(tmp_path / "clip" / f"{index:02}.png", portrait[:, 160 + index // 4 : 288 + index // 4])
+        write_image(tmp_path / "clip" / f"{index:02}.png", portrait[:, 96 + index // 4 : 288 + index // 4])
     (tmp_path / "clip" / "torn.png").write_bytes(b"no picture")
     arguments = ["--epochs", "1", "--compare", str(tmp_path / "seen"), "--output", "den", "--json"]
     assert main(["adapt", str(tmp_path / "clip"), *arguments]) == 0
