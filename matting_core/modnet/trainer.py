@@ -166,9 +166,11 @@ class Trainer:
         return summary(gather_object(rows))
 
     def _validate(self, log: SummaryWriter | None) -> Figures:
-        """Measure the averaged weights, show them in TensorBoard, keep them if they are the best."""
+        """Measure the averaged weights, show them in TensorBoard, keep them if they are the best. Raises ModelError."""
         state, figures = self._state, self._measure()
         mad = figures["mad"] or 0.0  # never None: every picture has one
+        if not math.isfinite(mad):
+            raise diverged(state.step)
         better = mad < state.best
         state.best = min(mad, state.best)
         if log:

@@ -4,11 +4,14 @@ import errno
 import json
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from training_fixtures import make_people, train, trainer, write_config
 
@@ -21,7 +24,7 @@ from matting_core.modnet.model import MODNet, ModnetConfig
 from matting_core.modnet.run_state import RunState, averaged, training_part
 from matting_core.modnet.train_config import OptimiserConfig, load_config
 from matting_core.modnet.train_data import load_data
-from matting_core.modnet.trainer import learning_rate
+from matting_core.modnet.trainer import check_processes, learning_rate
 from matting_core.modnet.validation import measure, summary
 from matting_core.modnet.weights import load_network, save_checkpoint
 from matting_core.pairs import find_pairs
@@ -35,6 +38,13 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def tiny(tmp_path: Path, people: Path) -> Path:
     return write_config(tmp_path, people)
+
+
+@pytest.fixture
+def fresh_accelerate() -> Iterator[None]:
+    """Accelerate takes one precision for the life of a process; here it may take another."""
+    yield
+    AcceleratorState._reset_state()
 
 
 def events(run: Path) -> EventAccumulator:
@@ -272,14 +282,51 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(tiny: Path, monkeypatch: py
     assert not list(folder.glob(".*part"))
 
 
-@pytest.mark.parametrize("log_every", [1, 100])
-def test_a_network_that_is_no_number_stops_the_run_and_is_not_kept(tiny: Path, tmp_path: Path, log_every: int) -> None:
+@pytest.mark.parametrize("intervals", ["log_every=1 checkpoint_every=999", "log_every=999 checkpoint_every=1"])
+def test_weights_that_are_no_numbers_stop_the_run_and_are_not_kept(tiny: Path, intervals: str) -> None:
     """Where the loss is looked at, and where nothing is looked at until it is to be written."""
+    explosive = ["optimiser.learning_rate=10", "optimiser.weight_decay=1", "optimiser.schedule=constant"]
+    with pytest.raises(ModelError, match="no longer made of numbers at step") as caught:
+        train(tiny, *explosive, *intervals.split(), "validate_every=999", "epochs=40", "network.norms=frozen")
+    stopped = int(caught.value.problem.rstrip(".").split()[-1])
+    kept = tiny.parent / "run/last.ckpt"
+    assert stopped < 120
+    if kept.exists():
+        assert training_part(kept)["step"] == stopped - 1
+        load_network(kept)
+
+
+def test_a_network_of_no_use_stops_before_the_first_step(tiny: Path, tmp_path: Path) -> None:
     model = MODNet(ModnetConfig(detail_width=8, backbone_width=0.1))
     with torch.no_grad():
         for weight in model.parameters():
             weight.mul_(1e30)
     save_checkpoint(tmp_path / "huge.ckpt", model)
-    with pytest.raises(ModelError, match=r"no longer made of numbers at step [12]\."):
-        train(tiny, f"network.weights={tmp_path / 'huge.ckpt'}", "network.norms=frozen", f"log_every={log_every}")
-    assert not (tiny.parent / "run/last.ckpt").exists()
+    with pytest.raises(ModelError, match=r"no longer made of numbers at step 0\."):
+        train(tiny, f"network.weights={tmp_path / 'huge.ckpt'}", "network.norms=frozen")
+
+
+@pytest.mark.usefixtures("fresh_accelerate")
+def test_half_precision_computes_and_keeps_full_weights(tiny: Path) -> None:
+    full = train(tiny, "epochs=1", f"output={tiny.parent / 'full'}")
+    AcceleratorState._reset_state()
+    half = train(tiny, "epochs=1", "precision=bf16")
+    assert half.before == full.before  # validation is in full precision
+    assert half.loss != full.loss
+    assert half.loss == pytest.approx(full.loss, rel=0.05)
+    kept = training_part(tiny.parent / "run/last.ckpt")["weights"]
+    assert {tensor.dtype for tensor in kept.values()} == {torch.float32, torch.int64}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        ([], r"Several processes cannot share batch statistics on the CPU\."),
+        (["network.norms=frozen", "batch=3"], r"A batch of 3 cannot be shared by 2 processes\."),
+    ],
+)
+def test_processes_that_cannot_share_the_work_are_refused(tiny: Path, overrides: list[str], sentence: str) -> None:
+    two = SimpleNamespace(num_processes=2, device=torch.device("cpu"))
+    with pytest.raises(UsageError, match=sentence):
+        check_processes(load_config(str(tiny), overrides), two)
+    check_processes(load_config(str(tiny), ["network.norms=frozen"]), two)

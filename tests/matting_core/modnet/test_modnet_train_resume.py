@@ -95,20 +95,13 @@ def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
     assert two["steps"] == one.steps == 9
     assert two["before"] == pytest.approx(one.before, rel=1e-5)
     assert losses(together) == pytest.approx(losses(alone), rel=1e-4)
-    assert two["after"] == pytest.approx(one.after, rel=1e-3)
+    assert two["after"]["loss"] == pytest.approx(one.after["loss"], rel=1e-4)
     torch.manual_seed(3)
     start = dict(MODNet(ModnetConfig("se", 8, 0.1)).named_parameters())
     learnt, shared = (training_part(run / "last.ckpt")["weights"] for run in (alone, together))
     moved = sum(float((learnt[name] - start[name]).detach().abs().sum()) for name in start)
     apart = sum(float((learnt[name] - shared[name]).abs().sum()) for name in start)
     assert apart < 0.01 * moved
-
-
-def test_two_processes_on_the_cpu_do_not_train_norms(tmp_path: Path) -> None:
-    file = write_config(tmp_path, make_people(tmp_path / "people", 4))
-    done = launch(2, str(file))
-    assert done.returncode != 0
-    assert "Several processes cannot share batch statistics on the CPU." in done.stderr
 
 
 def launch(processes: int, *arguments: str) -> "subprocess.CompletedProcess[str]":
