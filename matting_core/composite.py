@@ -6,11 +6,19 @@ import cv2
 import numpy as np
 
 from matting_core.buffers import Buffers
-from matting_core.foreground import ColourPlates, Floats, Index, estimate_plates, foreground_at, halve
+from matting_core.foreground import (
+    ColourPlates,
+    Floats,
+    Index,
+    estimate_plates,
+    foreground_at,
+    halve,
+    pixels_at,
+    unit_at,
+)
 from matting_core.frames import Alpha, Array, Image, MattedFrame
 
 _CHUNK = 1 << 12  # pixels blended at a time: the float work stays in the cache and no buffer grows with the band
-_TO_UNIT: Floats = (np.arange(256) / 255.0).astype(np.float32)
 _REFERENCE_HEIGHT = 720  # edge controls are in pixels of a picture this high
 _WRAP_REACH = 7  # box, in quarter-size pixels, over which the background's light creeps onto the person
 _WRAP_GAIN = 0.6  # at full strength, the most of the background's light that is laid over the rim
@@ -37,7 +45,9 @@ class Compositor:
     def __init__(self, width: int, height: int) -> None:
         self._size = (height, width)
         self._buffers = Buffers()
-        self._alpha, self._band, self._solid = (np.empty((height, width), np.uint8) for _ in range(3))
+        self._alpha, self._solid = (np.empty((height, width), np.uint8) for _ in range(2))
+        self._words = np.zeros(-(-height * width // 8), np.uint64)
+        self._band: Array = self._words.view(np.uint8)[: height * width].reshape(height, width)
 
     def render(self, matted: MattedFrame, background: Image | None, edges: Edges, canvas: Image) -> Alpha:
         """Write the composite into `canvas` and return the alpha that was used.
@@ -66,9 +76,8 @@ class Compositor:
         if at.size and (edges.decontaminate or edges.shift > 0 or edges.feather > 0):
             plates = estimate_plates(image, matted.alpha, self._buffers)
         blend = _Blend(matted, self._alpha, plates, edges, spill, straight=background is None)
-        flat = canvas.reshape(-1, 3)
         for start in range(0, at.size, _CHUNK):
-            blend.apply(flat, at[start : start + _CHUNK])
+            blend.apply(canvas, at[start : start + _CHUNK])
         cv2.copyTo(image, self._solid, canvas)
         return self._alpha
 
@@ -90,14 +99,16 @@ class Compositor:
 
     def _split(self, matte: Alpha, spill: "_Spill | None") -> Index:
         """self._solid = 255 where the camera's pixel stands unchanged; flat indices of the pixels to blend."""
-        cv2.min(self._alpha, matte, dst=self._band)
-        cv2.inRange(self._band, 255, 255, dst=self._solid)
+        cv2.inRange(cv2.min(self._alpha, matte, dst=self._band), 255, 255, dst=self._solid)
         if spill is not None:
             cv2.inRange(spill.weight, 0, 0, dst=self._band)
             cv2.bitwise_and(self._solid, self._band, dst=self._solid)
-        cv2.inRange(self._alpha, 1, 255, dst=self._band)
-        cv2.subtract(self._band, self._solid, dst=self._band)
-        return np.flatnonzero(self._band.view(np.bool_))
+        cv2.subtract(self._alpha, self._solid, dst=self._band)  # 0 where nothing or all is the person's
+        # Eight at a time: nearly all of a picture is zeros here.
+        words = np.flatnonzero(self._words != 0)
+        filled = np.flatnonzero(self._words.take(words).view(np.uint8))
+        filled, rest = np.divmod(filled, 8)
+        return words.take(filled) * 8 + rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,44 +131,40 @@ class _Blend:
     straight: bool
 
     def apply(self, canvas: Image, at: Index) -> None:
-        """canvas[at] = α·F + (1 − α)·canvas[at], or F alone where `straight`; canvas is N×3."""
+        """canvas[at] = α·F + (1 − α)·canvas[at], or F alone where `straight`; canvas is H×W×3."""
         colour = self._colour(at)
         if self.spill is not None:
             self._wrap(colour, at)
         if not self.straight:
-            behind = canvas.take(at, axis=0).astype(np.float32)
+            behind = pixels_at(canvas, at)
             colour -= behind
-            colour *= _thrice(self.alpha, at)
+            colour *= unit_at(self.alpha, at)
             colour += behind
         np.rint(colour, out=colour)
-        # Whole pixels as single items: numpy scatters these twice as fast as rows of three.
-        canvas.view("V3").reshape(-1)[at] = colour.astype(np.uint8).view("V3").reshape(-1)
+        # Whole pixels as single items: `put` writes these three times as fast as rows of three.
+        pixels = colour.T.astype(np.uint8, order="C")
+        np.put(canvas.reshape(-1, 3).view("V3"), at, pixels.view("V3"))
 
     def _colour(self, at: Index) -> Floats:
         frame, matte = self.matted.frame, self.matted.alpha
         if self.plates is None:
-            return frame.image.reshape(-1, 3).take(at, axis=0).astype(np.float32)
+            return pixels_at(frame.image, at)
         colour = foreground_at(self.plates, frame.image, matte, at)
         if not self.edges.decontaminate:
             as_seen = self.alpha.reshape(-1)[at] <= matte.reshape(-1)[at]
-            colour[as_seen] = frame.image.reshape(-1, 3)[at[as_seen]]
+            colour[:, as_seen] = pixels_at(frame.image, at[as_seen])
         return colour
 
     def _wrap(self, colour: Floats, at: Index) -> None:
         """Screen the background's light over the colours: 255 − (255 − F)(1 − s·L/255); it only ever brightens."""
         assert self.spill is not None
-        light = self.spill.light.reshape(-1, 3).take(at, axis=0).astype(np.float32)
-        light *= _thrice(self.spill.weight, at)
+        light = pixels_at(self.spill.light, at)
+        light *= unit_at(self.spill.weight, at)
         light *= -_WRAP_GAIN * self.edges.light_wrap / 255
         light += 1
         np.subtract(255, colour, out=colour)
         colour *= light
         np.subtract(255, colour, out=colour)
-
-
-def _thrice(alpha: Alpha, at: Index) -> Floats:
-    """alpha at these pixels in [0, 1], once for each colour: N×3."""
-    return np.repeat(_TO_UNIT[alpha.reshape(-1)[at]], 3).reshape(-1, 3)
 
 
 def _scaled(pixels: int, height: int) -> int:

@@ -8,7 +8,6 @@ and a sixteenth of the size, and the correction runs only on the pixels that are
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import cv2
 import numpy as np
@@ -26,9 +25,10 @@ _ROOM = (0, 102)  # and for the room
 _EMPTY_ROOM = (0, 12)  # what a blurred room is made of: a rim would show in it
 _NEAR = (3, 3)  # box at a quarter of the size: 12 pixels, so that the pattern of a dress survives
 _FAR = (9, 9)  # box at a sixteenth: 144 pixels, for places with nothing of the kind near them
-_FAR_WEIGHT = 0.01
+_FAR_WEIGHT = 0.03
 _GLOBAL_WEIGHT = 1e-4
-_GATHER = 256  # OpenCV's remap takes no row of more than 32767 samples
+_GATHER = 256  # samples in a row for OpenCV's remap, which takes neither rows nor columns above 32766
+_CHUNK = 1 << 16  # pixels of a whole picture at a time: far below what remap takes, and little memory
 _BLUR_STEP = 1.5  # a Gaussian of this many reduced pixels hides the reduction
 
 
@@ -36,12 +36,12 @@ _BLUR_STEP = 1.5  # a Gaussian of this many reduced pixels hides the reduction
 class ColourPlates:
     """Locally averaged foreground and background colours at a quarter of the size.
 
-    Each float32 ⌈⌈H/2⌉/2⌉×⌈⌈W/2⌉/2⌉×4: B, G and R times a weight, and the weight, 255 where all is sure. The weight
-    is nowhere 0.
+    Each uint16 ⌈⌈H/2⌉/2⌉×⌈⌈W/2⌉/2⌉×4: B, G and R times a weight, and the weight times 255, of the same scale
+    everywhere. The weight is nowhere 0.
     """
 
-    foreground: Floats
-    background: Floats
+    foreground: Array
+    background: Array
 
 
 def estimate_plates(image: Image, alpha: Alpha, buffers: Buffers | None = None) -> ColourPlates:
@@ -52,37 +52,53 @@ def estimate_plates(image: Image, alpha: Alpha, buffers: Buffers | None = None) 
     last until these are used again.
     """
     buffers = buffers or Buffers()
-    half, half_alpha = _half(image, alpha, buffers)
+    quarter_alpha = _halve(_halve(alpha, "half alpha", buffers), "quarter alpha", buffers)
+    quarter = _halve(_halve(image, "half", buffers), "quarter", buffers)
+    bgra = _with_weight(quarter, buffers)
     return ColourPlates(
-        _plate(half, half_alpha, _PERSON, "person", buffers), _plate(half, half_alpha, _ROOM, "room", buffers)
+        _plate(bgra, quarter_alpha, _PERSON, "person", buffers), _plate(bgra, quarter_alpha, _ROOM, "room", buffers)
     )
 
 
 def foreground_at(plates: ColourPlates, image: Image, alpha: Alpha, at: Index) -> Floats:
-    """The foreground colours, float32 N×3 BGR in [0, 255], of the N pixels whose flat indices are `at`.
+    """The foreground colours, float32 3×N (rows B, G, R) in [0, 255], of the N pixels whose flat indices are `at`.
 
     Blur fusion's correction (Forte 2021, eq. 6), at full size. alpha 255 gives the camera pixel and alpha 0 gives F̂
-    alone: no colour of the room gets through where the matte sees no person. The result is new.
+    alone: no colour of the room gets through where the matte sees no person. The result is new. N: 8 million at most.
     """
     height, width = alpha.shape
     where = _positions(at, width, height, plates.foreground.shape)
     foreground, background = (_sample(plate, where, at.size) for plate in (plates.foreground, plates.background))
-    weight = np.repeat(_TO_UNIT[alpha.reshape(-1)[at]], 3).reshape(-1, 3)
-    residual = image.reshape(-1, 3).take(at, axis=0).astype(np.float32)
+    weight = unit_at(alpha, at)
+    residual = pixels_at(image, at)
     residual -= background
-    foreground_part = foreground - background
-    foreground_part *= weight
-    residual -= foreground_part  # I − B̂ − α(F̂ − B̂)
+    np.subtract(foreground, background, out=background)
+    background *= weight
+    residual -= background  # I − B̂ − α(F̂ − B̂)
     residual *= weight
     foreground += residual
     return np.clip(foreground, 0, 255, out=foreground)
 
 
+def pixels_at(image: Image, at: Index) -> Floats:
+    """The colours of a picture at flat indices, float32 3×N, new: a row for each colour, as arithmetic is fastest."""
+    return image.reshape(-1, 3).take(at, axis=0).T.astype(np.float32, order="C")
+
+
+def unit_at(alpha: Alpha, at: Index) -> Floats:
+    """Alpha at flat indices in [0, 1], float32 N, new."""
+    return _TO_UNIT.take(alpha.reshape(-1).take(at))
+
+
 def estimate_foreground(image: Image, alpha: Alpha) -> Image:
     """The foreground colours of a whole picture: uint8 H×W×3 BGR, new; the camera pixel where alpha is 255."""
     plates = estimate_plates(image, alpha)
-    estimate = foreground_at(plates, image, alpha, np.arange(alpha.size))
-    return np.rint(estimate).astype(np.uint8).reshape(image.shape)
+    estimate = np.empty_like(image)
+    flat = estimate.reshape(-1, 3)
+    for start in range(0, alpha.size, _CHUNK):
+        at = np.arange(start, min(start + _CHUNK, alpha.size))
+        flat[start : start + _CHUNK] = np.rint(foreground_at(plates, image, alpha, at)).T
+    return estimate
 
 
 def blurred_room(
@@ -98,8 +114,8 @@ def blurred_room(
     if not sigma > 0:
         raise ValueError(f"sigma is {sigma}, not above 0")
     buffers = buffers or Buffers()
-    height, width = alpha.shape
-    room = _select(*_half(image, alpha, buffers), _EMPTY_ROOM, buffers)
+    half = _with_weight(_halve(image, "half", buffers), buffers)
+    room = _select(half, _halve(alpha, "half alpha", buffers), _EMPTY_ROOM, buffers)
     everyone = cv2.mean(room)  # before the reduction rounds a small window to nothing
     sigma /= 2
     while sigma >= 2 * _BLUR_STEP and min(room.shape[:2]) > 1:
@@ -109,18 +125,23 @@ def blurred_room(
     weighted, near = (buffers.get(name, room.shape, np.float32) for name in ("weighted", "near"))
     np.copyto(weighted, room)
     cv2.GaussianBlur(weighted, (0, 0), sigma, dst=near)
-    near += _far(weighted, everyone, buffers)
-    small = np.rint(_colours(near)).astype(np.uint8)
+    height, width = room.shape[:2]
+    sparse = cv2.resize(weighted, (max(1, width // 4), max(1, height // 4)), interpolation=cv2.INTER_AREA)
+    near += cv2.resize(_far(sparse, everyone), (width, height))
+    small = np.rint(near[..., :3] / near[..., 3:] * np.float32(255)).astype(np.uint8)
     if out is None:
         out = np.empty_like(image)
-    cv2.resize(small, (width, height), dst=out, interpolation=cv2.INTER_LINEAR)
+    cv2.resize(small, alpha.shape[::-1], dst=out, interpolation=cv2.INTER_LINEAR)
     return out
 
 
 def halve(image: Array, out: Array | None = None) -> Array:
-    """Half the size, rounded up, by area: OpenCV's fast path is 2×2, so quarters are two of these."""
+    """Half the size, rounded up, from 2×2 pixels each; OpenCV is slow at a quarter in one step.
+
+    Of even sides "linear" is the mean of the four, and unlike "area" it is as fast of odd ones.
+    """
     height, width = image.shape[:2]
-    return cv2.resize(image, ((width + 1) // 2, (height + 1) // 2), dst=out, interpolation=cv2.INTER_AREA)
+    return cv2.resize(image, ((width + 1) // 2, (height + 1) // 2), dst=out, interpolation=cv2.INTER_LINEAR)
 
 
 def _halve(image: Array, name: str, buffers: Buffers) -> Array:
@@ -128,11 +149,9 @@ def _halve(image: Array, name: str, buffers: Buffers) -> Array:
     return halve(image, buffers.get(name, ((height + 1) // 2, (width + 1) // 2, *channels)))
 
 
-def _half(image: Image, alpha: Alpha, buffers: Buffers) -> tuple[Array, Array]:
-    """Picture, with a fourth channel of 255, and alpha at half the size."""
-    half_alpha = _halve(alpha, "half alpha", buffers)
-    bgra = buffers.get("half", (*half_alpha.shape, 4))
-    return cv2.cvtColor(_halve(image, "half", buffers), cv2.COLOR_BGR2BGRA, dst=bgra), half_alpha
+def _with_weight(image: Array, buffers: Buffers) -> Array:
+    """The picture with a fourth channel of 255."""
+    return cv2.cvtColor(image, cv2.COLOR_BGR2BGRA, dst=buffers.get("bgra", (*image.shape[:2], 4)))
 
 
 def _select(bgra: Array, alpha: Array, kind: tuple[int, int], buffers: Buffers) -> Array:
@@ -148,49 +167,47 @@ def _select(bgra: Array, alpha: Array, kind: tuple[int, int], buffers: Buffers) 
     return cv2.copyTo(bgra, chosen, selected)
 
 
-def _plate(half: Array, half_alpha: Array, kind: tuple[int, int], name: str, buffers: Buffers) -> Floats:
-    """Average colours of the pixels of a kind, at half of `half`'s size: near ones first, then far, then all."""
-    reduced = _halve(_select(half, half_alpha, kind, buffers), "quarter", buffers)
-    quarter, near = (buffers.get(key, reduced.shape, np.float32) for key in ("quarter", name))
-    np.copyto(quarter, reduced)
-    cv2.blur(quarter, _NEAR, dst=near)
-    near += _far(quarter, cv2.mean(quarter), buffers)
+def _plate(bgra: Array, alpha: Array, kind: tuple[int, int], name: str, buffers: Buffers) -> Array:
+    """Summed colours of the pixels of a kind: near ones first, then far, then all."""
+    selected = _select(bgra, alpha, kind, buffers)
+    height, width = selected.shape[:2]
+    near = buffers.get(name, selected.shape, np.uint16)
+    cv2.boxFilter(selected, cv2.CV_16U, _NEAR, dst=near, normalize=False)
+    far = _far(_halve(_halve(selected, "eighth", buffers), "sixteenth", buffers), cv2.mean(selected))
+    far *= _NEAR[0] * _NEAR[1]  # as the sums are
+    spread = buffers.get("far sums", selected.shape, np.uint16)
+    cv2.resize(np.rint(far).astype(np.uint16), (width, height), dst=spread)
+    cv2.add(near, spread, dst=near)
     return near
 
 
-def _far(reduced: Floats, everyone: Sequence[float], buffers: Buffers) -> Array:
+def _far(small: Array, everyone: Sequence[float]) -> Array:
     """What to add to near averages where those have little weight: far colours, and the mean of all, at small weight.
 
-    reduced: float32 h×w×4, colours times weight, and weight. everyone: the mean of the whole picture in that form.
+    small: uint8 or float32 h×w×4, colours times weight, and weight, 255 at most. everyone: the mean of the whole
+    picture in that form. The answer is float32 of that shape, and new.
     """
-    height, width = reduced.shape[:2]
-    small = cv2.resize(reduced, (max(1, width // 4), max(1, height // 4)), interpolation=cv2.INTER_AREA)
-    far: Array = cv2.blur(small, _FAR)
+    far: Array = cv2.boxFilter(small, cv2.CV_32F, _FAR)
     far += np.asarray(everyone, np.float32) * np.float32(_GLOBAL_WEIGHT)
     far *= 255 * _FAR_WEIGHT / far[:, :, 3:]
-    return cv2.resize(far, (width, height), dst=buffers.get("far", reduced.shape, np.float32))
+    return far
 
 
 def _positions(at: Index, width: int, height: int, plate: tuple[int, ...]) -> tuple[Floats, Floats]:
     """Where on a plate of that shape the pixels with these flat indices lie (pixel centres aligned), for remap."""
-    padded = np.zeros((-(-at.size // _GATHER), _GATHER), np.intp)
+    padded = np.zeros((-(-at.size // _GATHER), _GATHER), np.int32)
     padded.reshape(-1)[: at.size] = at
     rows = padded // width
     x = (padded - rows * width).astype(np.float32)
     y = rows.astype(np.float32)
-    for steps, scale in ((x, plate[1] / width), (y, plate[0] / height)):
-        np.add(steps, 0.5, out=steps)
-        np.multiply(steps, scale, out=steps)
-        np.subtract(steps, 0.5, out=steps)
-    return x, y
+    x_scale, y_scale = plate[1] / width, plate[0] / height
+    return x * x_scale + (x_scale - 1) / 2, y * y_scale + (y_scale - 1) / 2
 
 
-def _sample(plate: Floats, where: tuple[Floats, Floats], count: int) -> Floats:
-    """Bilinear colours of a plate, float32 count×3, at the first `count` of these positions."""
-    values: Array = cv2.remap(plate, *where, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return _colours(values.reshape(-1, 4)[:count])
-
-
-def _colours(weighted: Array) -> Floats:
-    """The colours, float32 …×3, of …×4 colours times weight, and weight."""
-    return cast(Floats, weighted[..., :3] / weighted[..., 3:] * np.float32(255))
+def _sample(plate: Array, where: tuple[Floats, Floats], count: int) -> Floats:
+    """Bilinear colours of a plate, float32 3×count, at the first `count` of these positions."""
+    values = cv2.remap(plate, *where, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    planes = values.reshape(-1, 4)[:count].T.astype(np.float32, order="C")
+    colours: Floats = planes[:3]
+    colours *= 255 / planes[3]
+    return colours
