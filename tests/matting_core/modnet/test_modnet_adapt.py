@@ -279,6 +279,6 @@ def test_the_command_with_the_shipped_network(
     store = ModelStore()
     before, after = (create_engine("cpu", store.locate(name)) for name in ("modnet_photographic", "den"))
     difference = np.abs(before.predict(blob) - after.predict(blob))
-    assert 0 < difference.max() < 0.2, "one pass moves it a little"
+    assert 0 < difference.mean() < 0.05, "one pass moves it a little"
     before.close()
     after.close()
