@@ -109,7 +109,7 @@ class MainWindow(QMainWindow):
         self._body = centre
         self.setCentralWidget(centre)
         self.drop_hint = QLabel(self.tr("Drop to add as a background"), centre)
-        self.drop_hint.setObjectName("overlay")
+        self.drop_hint.setObjectName("drop")
         self.drop_hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.drop_hint.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.drop_hint.hide()
@@ -174,7 +174,7 @@ class MainWindow(QMainWindow):
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 - Qt's name
         if any(url.isLocalFile() for url in event.mimeData().urls()):
             event.acceptProposedAction()
-            self.drop_hint.setGeometry(self._body.rect().adjusted(24, 24, -24, -24))
+            self.drop_hint.setGeometry(self._body.rect().adjusted(12, 8, -12, -12))
             self.drop_hint.raise_()
             self.drop_hint.show()
 

@@ -82,5 +82,7 @@ def _size(status: Status) -> str:
 
 
 def _table(rows: Iterable[tuple[str, str]]) -> str:
-    cells = "".join(f"<tr><td>{name}&nbsp;&nbsp;</td><td align='right'>{value}</td></tr>" for name, value in rows)
+    cells = "".join(
+        f"<tr><td>{name}&nbsp;&nbsp;&nbsp;&nbsp;</td><td align='right'>{value}</td></tr>" for name, value in rows
+    )
     return f"<table cellspacing='1'>{cells}</table>"

@@ -101,5 +101,7 @@ def _surfaces(colours: Colours) -> str:
     QPlainTextEdit#detail {{ background: {colours.card}; color: {colours.text}; padding: 4px;
         border: 2px solid {colours.card}; border-radius: 8px; }}
     QPlainTextEdit#detail:focus {{ border-color: {colours.accent}; }}
+    QLabel#drop {{ background: rgba(12, 15, 20, 215); color: #f2f4f8; font-size: 22px; font-weight: 600;
+        border: 2px dashed {colours.accent}; border-radius: 16px; }}
     QLabel#overlay {{ background: rgba(12, 15, 20, 190); color: #f2f4f8; border-radius: 10px; padding: 8px 12px; }}
     """

@@ -146,6 +146,10 @@ class Combo(QComboBox):
         # The style sheet's heights reach only the items of this delegate.
         self.setItemDelegate(QStyledItemDelegate(self))
 
+    def showPopup(self) -> None:  # noqa: N802 - Qt's name
+        self.view().setAccessibleName(self.accessibleName())
+        super().showPopup()
+
     def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802 - Qt's name
         if self.hasFocus():
             super().wheelEvent(event)
