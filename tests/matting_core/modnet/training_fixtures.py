@@ -4,6 +4,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 
 from matting_core.modnet.train_config import TrainConfig, load_config
 from matting_core.modnet.train_data import load_data
@@ -61,4 +62,10 @@ def trainer(config: TrainConfig, resume: bool = False) -> Trainer:
 
 
 def train(file: Path, *overrides: str, resume: bool = False) -> Outcome:
-    return trainer(load_config(str(file), overrides), resume).run()
+    """One run from beginning to end, on one thread: so small a network only waits for a second one."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return trainer(load_config(str(file), overrides), resume).run()
+    finally:
+        torch.set_num_threads(threads)
