@@ -75,8 +75,10 @@ class CameraCard(Card):
         self._lane.submit(self._list_cameras, self._listed, self._not_listed)
 
     def show_status(self, status: Status) -> None:
-        """Say what the camera really gives."""
-        self.source.say(status.source)
+        """Say what the camera really gives, or why it gives nothing: the line is never empty, so nothing jumps."""
+        states = {"starting": self.tr("Opening…"), "waiting": self.tr("Waiting for the camera")}
+        no_break = status.source.replace(" fps", "\u00a0fps")
+        self.source.say(no_break or states.get(status.capture, self.tr("Not running")))
 
     def _listed(self, cameras: Sequence[NamedCamera]) -> None:
         self.refresh_button.setEnabled(True)

@@ -38,7 +38,7 @@ class EdgesSection(Section):
         fill_combo(self.smoothing, choices, store.settings.smoothing)
         bind_combo(store, self.smoothing, "smoothing")
         for row in (
-            slider_row(self.tr("Shrink or grow"), self.shift, lambda value: f"{value:+d} px" if value else "0 px"),
+            slider_row(self.tr("Shrink or grow"), self.shift, _signed),
             slider_row(self.tr("Soften"), self.feather, lambda value: f"{value} px"),
             slider_row(self.tr("Light wrap"), self.light_wrap, lambda value: f"{value} %"),
             self.decontaminate,
@@ -126,6 +126,10 @@ class OutputSection(Section):
     def _show(self, settings: Settings) -> None:
         if not self.device.hasFocus():
             self.device.setText(settings.virtual_camera_device)
+
+
+def _signed(pixels: int) -> str:
+    return f"{pixels:+d} px".replace("-", "−") if pixels else "0 px"
 
 
 def model_names() -> list[str]:

@@ -246,3 +246,18 @@ def test_the_tray_hides_shows_and_pauses(desk: Desk) -> None:
     tray.say("Live")
     assert tray.toolTip() == "Mattecam: Live"
     assert desk.window.actions_.pause in tray.contextMenu().actions()
+
+
+@pytest.mark.parametrize(
+    ("status", "line"),
+    [
+        (Status(capture="starting"), "Opening…"),
+        (Status(capture="waiting"), "Waiting for the camera"),
+        (Status(), "Not running"),
+        (Status(capture="running", source="Webcam, 640×480 at 30 fps"), "Webcam, 640×480 at 30\u00a0fps"),
+    ],
+)
+def test_the_camera_says_what_it_gives_or_why_nothing(desk: Desk, status: Status, line: str) -> None:
+    desk.window.show_status(status)
+    assert desk.window.panel.camera.source.text() == line
+    assert desk.window.panel.camera.source.isVisible()
