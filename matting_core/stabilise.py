@@ -87,6 +87,8 @@ class MotionAware:
 
     KEEP = 0.92
     """Share of the earlier alpha where nothing moves."""
+    FALL = 0.9
+    """Times that where alpha falls: a piece of the room that the network took for the person goes away sooner."""
     LEVELS = 1.0
     """Change in grey levels, beside the noise, up to which a pixel stands still; at twice that it moves."""
     DRIFT = 2.0
@@ -122,6 +124,7 @@ class MotionAware:
         trust *= still
         keep = np.maximum(trust - np.float32(self.WAIT), np.float32(0))
         keep *= self.KEEP
+        np.multiply(keep, np.float32(self.FALL), out=keep, where=alpha < past.alpha)
         self._past = _Past(_kept(past.alpha, alpha, keep), guide, _kept(past.reference, grey, keep), trust)
         return self._past.alpha, frame
 

@@ -119,6 +119,7 @@ def test_the_feather_fades_outwards_only() -> None:
     assert (alpha >= item.alpha).all()
     ramp = alpha[360, 290:321].astype(int)
     assert (np.diff(ramp) >= 0).all()
+    assert np.diff(ramp).max() <= 255 / 16 * 2.5, "a step, not a fade"
     fading = (ramp > 0) & (ramp < 255)
     assert 8 <= fading.sum() <= 18
     assert ramp[0] == 0

@@ -43,6 +43,36 @@ def test_what_moves_is_right_in_the_same_frame() -> None:
         assert float(np.abs(pushed[0] - alpha).max()) < 0.05, f"a trail at {left}"
 
 
+def test_a_piece_of_the_room_goes_away_sooner_than_it_comes() -> None:
+    stabiliser = make_stabiliser("motion")
+    guide, alpha = scene(30)
+    seen = []
+    for index in range(160):
+        alpha[2:8, 2:8] = 1.0 if 30 <= index < 110 else 0.0
+        pushed = stabiliser.push(alpha.copy(), guide, index)
+        assert pushed is not None
+        seen.append(float(pushed[0][2:8, 2:8].mean()))
+    comes = next(index for index, value in enumerate(seen) if value > 0.5) - 30
+    goes = next(index for index, value in enumerate(seen[110:]) if value < 0.5)
+    assert 1 <= goes <= comes * 0.6
+
+
+def test_what_changes_too_slowly_to_see_adds_up_until_it_shows() -> None:
+    stabiliser = make_stabiliser("motion")
+    guide, _ = scene(30)
+    worst = 0.0
+    for index in range(80):
+        share = max(index - 20, 0) / 60
+        alpha = np.zeros(SIZE, np.float32)
+        alpha[20:44, 30:54] = share
+        picture = guide.copy()
+        picture[20:44, 30:54] = round(60 + 60 * share)
+        pushed = stabiliser.push(alpha, picture, index)
+        assert pushed is not None
+        worst = max(worst, float(np.abs(pushed[0] - alpha)[20:44, 30:54].mean()))
+    assert 0.01 < worst < 0.1, "without the drift rule it lags by 0.19"
+
+
 def test_a_cut_and_a_new_size_start_afresh() -> None:
     stabiliser = make_stabiliser("motion")
     guide, alpha = scene(5)
@@ -53,6 +83,28 @@ def test_a_cut_and_a_new_size_start_afresh() -> None:
     pushed = stabiliser.push(alpha[:32, :32], guide[:32, :32], 2)
     assert pushed is not None
     assert pushed[0].shape == (32, 32)
+
+
+def test_a_cut_is_believed_in_the_places_that_look_alike_too() -> None:
+    stabiliser = make_stabiliser("motion")
+    guide, alpha = scene(5)
+    for index in range(10):
+        stabiliser.push(alpha, guide, index)
+    other = guide.copy()
+    other[:, : SIZE[1] * 3 // 4] = 255 - other[:, : SIZE[1] * 3 // 4]
+    pushed = stabiliser.push(1 - alpha, other, 10)
+    assert pushed is not None
+    np.testing.assert_array_equal(pushed[0], 1 - alpha)
+
+
+def test_ofd_mends_only_what_is_further_off_than_xi() -> None:
+    ofd, guide = OneFrameDelay(), np.zeros((1, 3, 3), np.uint8)
+    for index, value in enumerate([[0.5, 0.5, 0.5], [0.65, 0.58, 0.65]]):
+        ofd.push(np.array([value], np.float32), guide, index)
+    answer = ofd.push(np.array([[0.5, 0.5, 0.62]], np.float32), guide, 2)
+    assert answer is not None
+    # Mended; within xi of its neighbours; and after-frame too far from the one before.
+    np.testing.assert_allclose(answer[0], [[0.5, 0.58, 0.65]], atol=1e-6)
 
 
 def test_ofd_mends_one_flickering_frame_and_delays_by_one() -> None:
@@ -68,6 +120,23 @@ def test_ofd_mends_one_flickering_frame_and_delays_by_one() -> None:
     assert answers[2][1] == 1
     # The first flickers (0, 1, 0.05); the second is still; the third truly moves (0.2, 0.5, 0.9).
     np.testing.assert_allclose(answers[2][0], [[0.025, 0.5, 0.5]], atol=1e-6)
+
+
+def test_a_stabiliser_that_forgot_gives_the_next_frame_as_it_is() -> None:
+    guide, alpha = scene(30)
+    for name in ("motion", "ofd"):
+        stabiliser = make_stabiliser(name)
+        for index in range(5):
+            stabiliser.push(alpha, guide, index)
+        stabiliser.reset()
+        first = stabiliser.push(1 - alpha, guide, 5)
+        if name == "ofd":
+            assert first is None
+            first = stabiliser.push(alpha, guide, 6)
+            assert first is not None
+            assert first[1] == 5
+        assert first is not None
+        np.testing.assert_array_equal(first[0], 1 - alpha)
 
 
 def test_an_unknown_name_is_wrong_use() -> None:
