@@ -20,7 +20,7 @@ from matting_core.modnet.weights import read_checkpoint
 
 ROOT = Path(__file__).parents[3]
 PATIENCE_S = 240
-ONE_THREAD = {"OMP_NUM_ONE_THREAD": "1"}
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
 
 def command(*arguments: str) -> list[str]:
