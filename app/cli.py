@@ -184,7 +184,20 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_adapt_options(add("adapt", _adapt, "Adapt the model to your own room, from a clip of you in it."))
 
-    models = add("models", _models, "List, check, download, import and remove models.")
+    _add_models_actions(add("models", _models, "List, check, download, import and remove models."))
+    add("doctor", _doctor, "Say what this machine has, what is wrong, and the command that mends it.")
+    return parser
+
+
+def _add_adapt_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("clip", type=Path, metavar="CLIP_OR_FOLDER", help="a video, or a folder of pictures in order")
+    sub.add_argument("--epochs", type=int, default=10, metavar="N", help="10, as in the paper, unless given")
+    sub.add_argument("--seconds-limit", type=_seconds, metavar="S", help="learn from less, to be done by then")
+    sub.add_argument("--output", metavar="NAME", help="the adapted model's name")
+    sub.add_argument("--compare", type=Path, metavar="FOLDER", help="write pictures from before and after there")
+
+
+def _add_models_actions(models: argparse.ArgumentParser) -> None:
     actions = models.add_subparsers(dest="action", required=True, metavar="list|get|import|remove|verify")
     for action, argument, text in (
         ("list", None, "what is there and what can be downloaded"),
@@ -198,14 +211,3 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
         if argument:
             sub.add_argument("argument", metavar=argument)
-
-    add("doctor", _doctor, "Say what this machine has, what is wrong, and the command that mends it.")
-    return parser
-
-
-def _add_adapt_options(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("clip", type=Path, metavar="CLIP_OR_FOLDER", help="a video, or a folder of pictures in order")
-    sub.add_argument("--epochs", type=int, default=10, metavar="N", help="10, as in the paper, unless given")
-    sub.add_argument("--seconds-limit", type=_seconds, metavar="S", help="learn from less, to be done by then")
-    sub.add_argument("--output", metavar="NAME", help="the adapted model's name")
-    sub.add_argument("--compare", type=Path, metavar="FOLDER", help="write pictures from before and after there")
