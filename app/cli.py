@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,6 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"mattecam: {error}", file=sys.stderr)
         return WRONG_USE if isinstance(error, UsageError) or isinstance(error.__cause__, UsageError) else FAILED
     except KeyboardInterrupt:
+        return FAILED
+    except BrokenPipeError:
+        # Whoever read our output has gone, as `head` does; Python would complain again while it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
 
 

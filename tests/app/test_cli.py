@@ -130,6 +130,17 @@ def test_debug_shows_the_traceback() -> None:
     assert "nowhere.mp4" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX pipes")
+def test_a_reader_that_leaves_early_gets_no_traceback() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-u", MAIN, "models", "list"], stdout=writer, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
 def test_bench_times_every_stage(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ("bench", "--size", "320x180", "--seconds", "0.5", "--preset", "fast", "--json")
     assert main(arguments) == 0
