@@ -1,6 +1,7 @@
-"""MODNet as one class: as released (squeeze-excitation) and as in the paper (e-ASPP), chosen by a small config.
+"""MODNet as one class: as released (squeeze-excitation), as in the paper (e-ASPP), or slim, by a small config.
 
-Shapes for an image N×3×H×W, at the default config:
+The branches below are the released ones; the slim ones are in `slim.py`. Shapes at the default config, for an image
+N×3×H×W:
 
 | stage | module | result |
 | --- | --- | --- |
@@ -16,7 +17,7 @@ Shapes for an image N×3×H×W, at the default config:
 """
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,7 @@ from torch import Tensor, nn
 from matting_core.errors import UsageError
 from matting_core.modnet.backbone import Backbone, TapChannels, Taps, tap_channels
 from matting_core.modnet.blocks import ConvBlock, EfficientASPP, SqueezeExcite, resize
+from matting_core.modnet.slim import SlimDetailBranch, SlimFusionBranch, SlimSemanticBranch
 from matting_core.preprocess import MULTIPLE
 
 CONTEXTS: dict[str, type[nn.Module]] = {"se": SqueezeExcite, "easpp": EfficientASPP}
@@ -35,16 +37,20 @@ class ModnetConfig:
     """What tells one MODNet from another; the defaults are the released network, with 6.487 M parameters.
 
     context: 'se' as released, 'easpp' as in the paper. detail_width: channels of the detail and fusion branches,
-    even. backbone_width: MobileNetV2's width multiplier. Raises UsageError for a value that makes no network.
+    even. backbone_width: MobileNetV2's width multiplier. branches: 'slim' for those of `slim.py`, whose backbone ends
+    at 320 channels. Raises UsageError for a value that makes no network.
     """
 
     context: Literal["se", "easpp"] = "se"
     detail_width: int = 32
     backbone_width: float = 1.0
+    branches: Literal["released", "slim"] = "released"
 
     def __post_init__(self) -> None:
         if self.context not in CONTEXTS:
             raise UsageError(f"There is no context module '{self.context}'.", f"Choose one of: {', '.join(CONTEXTS)}.")
+        if self.branches not in BRANCHES:
+            raise UsageError(f"There are no branches '{self.branches}'.", f"Choose one of: {', '.join(BRANCHES)}.")
         if not 2 <= self.detail_width <= 512 or self.detail_width % 2:
             raise UsageError(
                 f"A detail width of {self.detail_width} makes no network.", "Choose an even number, 2–512."
@@ -64,10 +70,10 @@ class Prediction(NamedTuple):
 class SemanticBranch(nn.Module):
     """Low-resolution branch S: where the person is (paper, section 3.2). 1/32 features to 1/8 features."""
 
-    def __init__(self, context: str, channels: TapChannels) -> None:
+    def __init__(self, context: nn.Module, channels: TapChannels) -> None:
         super().__init__()
         # The released checkpoints call this place se_block, so both modules stand in it.
-        self.se_block = CONTEXTS[context](channels.last)
+        self.se_block = context
         self.conv_lr16x = ConvBlock(channels.last, channels.sixteenth, 5)
         self.conv_lr8x = ConvBlock(channels.sixteenth, channels.eighth, 5)
         self.conv_lr = ConvBlock(channels.eighth, 1, 3, stride=2, head=True)
@@ -135,17 +141,25 @@ class FusionBranch(nn.Module):
         return torch.sigmoid(self.conv_f(torch.cat((resize(x, 2), image), dim=1)))
 
 
+BRANCHES: dict[str, tuple[type[Any], type[Any], type[Any]]] = {
+    "released": (SemanticBranch, DetailBranch, FusionBranch),
+    "slim": (SlimSemanticBranch, SlimDetailBranch, SlimFusionBranch),
+}
+
+
 class MODNet(nn.Module):
     """The network. Weights start random; `weights.load_network` brings released ones. State names as released."""
 
     def __init__(self, config: ModnetConfig | None = None) -> None:
         super().__init__()
         self.config = config or ModnetConfig()
-        channels = tap_channels(self.config.backbone_width)
-        self.backbone = Backbone(self.config.backbone_width)
-        self.lr_branch = SemanticBranch(self.config.context, channels)
-        self.hr_branch = DetailBranch(self.config.detail_width, channels)
-        self.f_branch = FusionBranch(self.config.detail_width, channels)
+        slim = self.config.branches == "slim"
+        channels = tap_channels(self.config.backbone_width, slim)
+        semantic, detail, fusion = BRANCHES[self.config.branches]
+        self.backbone = Backbone(self.config.backbone_width, slim)
+        self.lr_branch = semantic(CONTEXTS[self.config.context](channels.last), channels)
+        self.hr_branch = detail(self.config.detail_width, channels)
+        self.f_branch = fusion(self.config.detail_width, channels)
         self.apply(_initialise)
 
     def forward(self, image: Tensor) -> Prediction:
@@ -166,9 +180,9 @@ class MODNet(nn.Module):
         matte: Tensor = self.f_branch(image, semantic, detail)
         return matte
 
-    def freeze_norms(self) -> None:
+    def freeze_norms(self, backbone_only: bool = False) -> None:
         """Put every batch normalisation into inference mode, as SOC asks; call it after each `train()`."""
-        for module in self.modules():
+        for module in (self.backbone if backbone_only else self).modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.eval()
 

@@ -49,13 +49,18 @@ class DataConfig(_Section):
 
 
 class NetworkConfig(_Section):
-    """The network and what it starts from. norms: whether batch normalisation learns or keeps what it has."""
+    """The network and what it starts from. norms: whether batch normalisation learns or keeps what it has.
+
+    With 'branches' it learns in the branches alone: a backbone out of an .onnx has its norms folded.
+    """
 
     weights: Path | None = Field(None, description="a checkpoint or a released .onnx; without it, from scratch")
+    backbone: Path | None = Field(None, description="likewise, but only its backbone is taken")
     context: Literal["se", "easpp"] = "se"
     detail_width: int = 32
     backbone_width: float = 1.0
-    norms: Literal["train", "frozen"] = "train"
+    branches: Literal["released", "slim"] = "released"
+    norms: Literal["train", "branches", "frozen"] = "train"
 
 
 class OptimiserConfig(_Section):
@@ -63,6 +68,7 @@ class OptimiserConfig(_Section):
 
     name: Literal["sgd", "adam"] = "sgd"
     learning_rate: float = Field(0.01, gt=0, le=10)
+    backbone_share: float = Field(1.0, ge=0, le=10, description="the backbone learns at this multiple of the rate")
     momentum: float = Field(0.9, ge=0, lt=1, description="SGD's; Adam keeps (0.9, 0.999)")
     weight_decay: float = Field(0.0, ge=0, le=1)
     schedule: Literal["quarters", "cosine", "constant"] = "quarters"
@@ -95,7 +101,8 @@ class TrainConfig(_Section):
         Left out: places, how often something is written, and on what it is computed.
         """
         left_out = {"output", "precision", "device", "validate_every", "checkpoint_every", "log_every", "samples"}
-        left_out |= {"data.train", "data.validation", "data.backgrounds", "data.workers", "network.weights"}
+        left_out |= {"data.train", "data.validation", "data.backgrounds", "data.workers"}
+        left_out |= {"network.weights", "network.backbone"}
         return {key: value for key, value in _flat(self.model_dump(mode="json")).items() if key not in left_out}
 
 

@@ -6,6 +6,7 @@ so norms must be frozen there. Instance normalisation is per picture anyway.
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -25,7 +26,7 @@ from matting_core.modnet.run_state import RunState, averaged, diverged, holds_ru
 from matting_core.modnet.train_config import OptimiserConfig, TrainConfig
 from matting_core.modnet.train_data import TrainData, told_by_worker
 from matting_core.modnet.validation import measure, sample_strip, summary
-from matting_core.modnet.weights import load_network
+from matting_core.modnet.weights import load_network, take_backbone
 
 WEIGHTINGS = {"paper": objectives.PAPER, "released": objectives.RELEASED}
 HEAD_PICTURES = 24
@@ -98,26 +99,25 @@ class Trainer:
         """The network before the first step, on the device, in the mode it learns in."""
         config, device = self._config, self._engine.device
         network = config.network
-        wanted = ModnetConfig(network.context, network.detail_width, network.backbone_width)
-        model = MODNet(wanted).to(device)
+        wanted = ModnetConfig(network.context, network.detail_width, network.backbone_width, network.branches)
+        model = MODNet(wanted).to(device, memory_format=torch.channels_last)
         if network.weights and fresh:
-            if network.weights.suffix.lower() == ".onnx" and network.norms == "train":
-                raise UsageError(
-                    f"{network.weights.name} has its norms folded into its convolutions, so they cannot learn.",
-                    "Set network.norms = 'frozen'.",
-                )
+            _check_norms(network.weights, network.norms, "frozen")
             loaded = load_network(network.weights, wanted)
-            model = loaded.model.to(device)
+            model = loaded.model.to(device, memory_format=torch.channels_last)
             if model.config != wanted:
                 raise UsageError(f"{network.weights.name} is {model.config}.", f"The config asks for {wanted}.")
             if not loaded.has_heads:
                 count = min(HEAD_PICTURES, len(self._data.training))
                 fit_heads(model, [self._data.training[(0, index)].image[None].to(device) for index in range(count)])
-        if network.norms == "train" and self._engine.num_processes > 1:
+        elif network.backbone and fresh:
+            _check_norms(network.backbone, network.norms, "branches")
+            take_backbone(network.backbone, model)
+        if network.norms != "frozen" and self._engine.num_processes > 1:
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
         model.train()
-        if network.norms == "frozen":
-            model.freeze_norms()
+        if network.norms != "train":
+            model.freeze_norms(backbone_only=network.norms == "branches")
         return model
 
     def _batches(self) -> Iterator[Sample]:
@@ -132,7 +132,7 @@ class Trainer:
     def _step(self, batch: Sample) -> Losses:
         state, rule = self._state, self._config.optimiser
         for group in state.optimiser.param_groups:
-            group["lr"] = learning_rate(rule, state.step, self._total)
+            group["lr"] = learning_rate(rule, state.step, self._total) * group["share"]
         image, matte, trimap = batch
         losses = supervised_losses(self._model(image), matte, trimap, image, self._weighting)
         state.optimiser.zero_grad(set_to_none=True)
@@ -156,7 +156,7 @@ class Trainer:
         if log:
             for name, value in values.items():
                 log.add_scalar(f"train/{name}", value, self._state.step)
-            log.add_scalar("train/learning_rate", self._state.optimiser.param_groups[0]["lr"], self._state.step)
+            log.add_scalar("train/learning_rate", self._state.optimiser.param_groups[-1]["lr"], self._state.step)
         return values["loss"]
 
     def _measure(self) -> Figures:
@@ -202,6 +202,14 @@ class Trainer:
         return tqdm(total=self._total, initial=self._state.step, unit="step", disable=hidden, dynamic_ncols=True)
 
 
+def _check_norms(weights: Path, norms: str, instead: str) -> None:
+    if weights.suffix.lower() == ".onnx" and norms == "train":
+        raise UsageError(
+            f"{weights.name} has its norms folded into its convolutions, so they cannot learn.",
+            f"Set network.norms = '{instead}'.",
+        )
+
+
 def make_accelerator(config: TrainConfig) -> Accelerator:
     """Accelerate on the config's device and precision, and in the processes it was started in."""
     gpu = config.device == "auto" and torch.cuda.is_available()
@@ -222,7 +230,7 @@ def check_processes(config: TrainConfig, accelerator: Accelerator) -> None:
     count = accelerator.num_processes
     if config.batch % count:
         raise UsageError(f"A batch of {config.batch} cannot be shared by {count} processes.", "Set a multiple.")
-    if count > 1 and config.network.norms == "train" and accelerator.device.type == "cpu":
+    if count > 1 and config.network.norms != "frozen" and accelerator.device.type == "cpu":
         raise UsageError(
             "Several processes cannot share batch statistics on the CPU.",
             "Set network.norms = 'frozen', or use one process.",
@@ -230,10 +238,15 @@ def check_processes(config: TrainConfig, accelerator: Accelerator) -> None:
 
 
 def make_optimiser(model: MODNet, rule: OptimiserConfig) -> torch.optim.Optimizer:
-    """The config's optimiser of all the network's weights."""
+    """The config's optimiser of all the network's weights: two groups, each with its `share` of the rate."""
+    branches = [value for name, value in model.named_parameters() if not name.startswith("backbone.")]
+    groups = [
+        {"params": list(model.backbone.parameters()), "share": rule.backbone_share},
+        {"params": branches, "share": 1.0},
+    ]
     if rule.name == "adam":
-        return torch.optim.AdamW(model.parameters(), rule.learning_rate, weight_decay=rule.weight_decay)
-    return torch.optim.SGD(model.parameters(), rule.learning_rate, rule.momentum, weight_decay=rule.weight_decay)
+        return torch.optim.AdamW(groups, rule.learning_rate, weight_decay=rule.weight_decay)
+    return torch.optim.SGD(groups, rule.learning_rate, rule.momentum, weight_decay=rule.weight_decay)
 
 
 def learning_rate(rule: OptimiserConfig, step: int, total: int) -> float:

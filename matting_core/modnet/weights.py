@@ -59,6 +59,18 @@ def load_network(path: Path, config: ModnetConfig | None = None) -> Loaded:
     return Loaded(model.eval(), has_heads, training)
 
 
+def take_backbone(path: Path, model: MODNet) -> None:
+    """Give `model`, in place, the backbone of a file that `load_network` reads; layers it lacks are left out.
+
+    Raises ModelError as that does, and if the backbones differ.
+    """
+    given = load_network(path).model.backbone.state_dict()
+    wanted = model.backbone.state_dict()
+    if any(name not in given or given[name].shape != value.shape for name, value in wanted.items()):
+        raise ModelError(f"{path.name} has another backbone.", "Set network.backbone_width to its own.")
+    model.backbone.load_state_dict({name: given[name] for name in wanted})
+
+
 def save_checkpoint(path: Path, model: MODNet, training: Mapping[str, Any] | None = None) -> None:
     """Write config and weights (and what training needs to resume), beside and renamed.
 
