@@ -21,7 +21,7 @@ class Row:
     """One contender's figures. ms: quartiles of a frame's time; cpu_ms: processor time of a frame, mean.
 
     gain: how many times as fast as the first contender, (least, median, most) of the rounds. flicker, bare: mean |Δα|
-    where the picture stands still, as used and without smoothing.
+    where the picture stands still, as used and without smoothing. twin: whose mattes it shares, with their figures.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Row:
     iou: float
     flicker: float
     bare: float | None
+    twin: str
 
     @property
     def fps(self) -> float:
@@ -48,8 +49,9 @@ class Row:
 
 def rows(results: Results) -> list[Row]:
     """The figures of every contender, in the order of the results, of which the first is the baseline."""
+    by_name = {one["name"]: one for one in results["contenders"]}
     baseline = _round_medians(results["contenders"][0])
-    return [_row(one, baseline) for one in results["contenders"]]
+    return [_row(one, by_name[one["twin"] or one["name"]], baseline) for one in results["contenders"]]
 
 
 def table(results: Results) -> str:
@@ -57,7 +59,9 @@ def table(results: Results) -> str:
     head = ["#", "", "network sees, runs on", "fps", "ms a frame (quartiles)", "× plain (rounds)", "CPU s a frame"]
     head += ["IoU", "flicker ×10⁻⁴", "unsmoothed", "licence"]
     lines = [head, ["---"] * len(head)]
-    for number, row in enumerate(rows(results), 1):
+    figures = rows(results)
+    numbers = {row.name: number for number, row in enumerate(figures, 1)}
+    for number, row in enumerate(figures, 1):
         low, middle, high = row.ms
         least, gain, most = row.gain
         lines.append(
@@ -69,8 +73,8 @@ def table(results: Results) -> str:
                 f"{middle:.1f} ({low:.1f} – {high:.1f})",
                 f"{gain:.2f} ({least:.2f} – {most:.2f})",
                 f"{row.cpu_ms / 1e3:.3f}",
-                f"{row.iou:.4f}",
-                f"{row.flicker * 1e4:.2f}",
+                f"as {numbers[row.twin]}" if row.twin else f"{row.iou:.4f}",
+                f"as {numbers[row.twin]}" if row.twin else f"{row.flicker * 1e4:.2f}",
                 "–" if row.bare is None else f"{row.bare * 1e4:.2f}",
                 row.licence,
             ]
@@ -98,7 +102,7 @@ def page(results: Results) -> str:
         versions=versions,
         clip=f"{clip['frames']} frames{enlarged} of {about['clip']}",
         pictures=f"{results['pictures']} pictures: {about['pairs']}",
-        still=f"{np.mean([one['still'] for one in results['contenders']]):.0%}",
+        still=f"{np.mean([one['still'] for one in results['contenders'] if not one['twin']]):.0%}",
         absent="\n".join([*absent, *NOT_MEASURED]),
     )
 
@@ -120,7 +124,7 @@ def _count(figures: list[Row]) -> list[tuple[int, Row]]:
     return list(enumerate(figures, 1))
 
 
-def _row(one: dict[str, Any], baseline: Any) -> Row:
+def _row(one: dict[str, Any], mattes: dict[str, Any], baseline: Any) -> Row:
     ms = [value for block in one["ms"] for value in block]
     processor = [value for block in one["cpu_ms"] for value in block]
     low, middle, high = (float(value) for value in np.percentile(ms, (25, 50, 75)))
@@ -133,9 +137,10 @@ def _row(one: dict[str, Any], baseline: Any) -> Row:
         ms=(low, middle, high),
         gain=(float(gains.min()), float(np.median(gains)), float(gains.max())),
         cpu_ms=float(np.mean(processor)),
-        iou=float(np.mean(one["iou"])),
-        flicker=one["flicker"],
-        bare=one["bare"],
+        iou=float(np.mean(mattes["iou"])),
+        flicker=mattes["flicker"],
+        bare=mattes["bare"],
+        twin=one["twin"],
     )
 
 
@@ -170,7 +175,8 @@ PAGE = """# Beside its peers
 One run on {date}: {processor}, {cores} of {all_cores} cores, {threads} threads each, no GPU.{busy}
 
 * **Speed**: {clip}. A frame's time is from its BGR picture to its alpha, both at 720p. Each contender runs in a process
-  of its own; they take turns, ten frames each. "× plain" compares with "{baseline}" (512×288) of the same turn. CPU
+  of its own; they take turns, ten frames each (PyTorch
+  two, as its mattes are those of ONNX Runtime). "× plain" compares with "{baseline}" (512×288) of the same turn. CPU
   seconds are the whole process's processor time while it mattes a frame.
 * **IoU**: mean overlap at α > 0.5 on {pictures}, each by the contender's own rule, one pass, without a past.
 * **Flicker**: mean |Δα| from frame to frame where the picture changes by less than two levels ({still} of it), on the
