@@ -114,8 +114,8 @@ def write_page(results: Results, folder: Path) -> None:
         Bar(f"{n}  {row.name}", row.fps, (1e3 / row.ms[2], 1e3 / row.ms[0]), row.ours) for n, row in _count(figures)
     ]
     quality = [Dot(str(n), row.cpu_ms / 1e3, row.iou, row.ours) for n, row in _count(figures)]
-    write_atomically(folder / SPEED, bars("Frames a second, 720p frame to 720p alpha", speed).encode())
-    title = "IoU against processor seconds a frame (left and up is better)"
+    write_atomically(folder / SPEED, bars("Frames a second, 720p frame to 720p alpha (blue: Mattecam)", speed).encode())
+    title = "IoU against processor seconds a frame: left and up is better (blue: Mattecam)"
     write_atomically(folder / QUALITY, dots(title, quality).encode())
     write_atomically(folder / "peers.md", page(results).encode())
 

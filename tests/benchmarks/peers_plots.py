@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 WIDTH = 820
 OURS, THEIRS, INK, FAINT = "#2563eb", "#9ca3af", "#1f2937", "#e5e7eb"
 ROW = 30
-LEFT, RIGHT, TOP, BOTTOM = 270, 90, 50, 30
+LEFT, RIGHT, TOP, BOTTOM = 300, 90, 50, 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,7 @@ def dots(title: str, data: Sequence[Dot]) -> str:
     low = 10 ** math.floor(math.log10(min(dot.x for dot in data)))
     high = 10 ** math.ceil(math.log10(max(dot.x for dot in data)) + 1e-9)
     step = _step(max(dot.y for dot in data) - min(dot.y for dot in data))
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     bottom_y = math.floor(min(dot.y for dot in data) / step) * step
     top_y = max(math.ceil(max(dot.y for dot in data) / step) * step, bottom_y + step)
 
@@ -71,7 +72,7 @@ def dots(title: str, data: Sequence[Dot]) -> str:
     for tick in range(round((top_y - bottom_y) / step) + 1):
         y = bottom_y + tick * step
         parts.append(f'<path d="M{left} {down(y):.1f}H{right}" stroke="{FAINT}"/>')
-        parts.append(_text(left - 10, down(y) + 5, f"{y:.3f}".rstrip("0").rstrip("."), "end"))
+        parts.append(_text(left - 10, down(y) + 5, f"{y:.{decimals}f}", "end"))
     decade = low
     while decade < high * 0.999:
         for x in (decade, 2 * decade, 5 * decade):
@@ -81,7 +82,9 @@ def dots(title: str, data: Sequence[Dot]) -> str:
     parts.append(_text(right, top + height + 22, f"{high:g} s", "end"))
     for dot in data:
         x, y = across(dot.x), down(dot.y)
-        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="11" fill="{_colour(dot.ours)}" stroke="#fff"/>')
+        parts.append(
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="11" fill="{_colour(dot.ours)}" fill-opacity="0.85" stroke="#fff"/>'
+        )
         parts.append(_text(x, y + 5, dot.label, "middle", "#fff" if dot.ours else INK))
     return _document(title, top + height + BOTTOM + 14, parts)
 
