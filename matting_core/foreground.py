@@ -20,13 +20,13 @@ Floats = npt.NDArray[np.float32]
 Index = npt.NDArray[np.intp]
 
 _TO_UNIT: Floats = (np.arange(256) / 255.0).astype(np.float32)
-_PERSON = (153, 255)  # alpha of the pixels whose colours stand for the person: mixed ones carry the room's colour
-_ROOM = (0, 102)  # and for the room
+PERSON = (153, 255)  # alpha of the pixels whose colours stand for the person: mixed ones carry the room's colour
+ROOM = (0, 102)  # and for the room
 _EMPTY_ROOM = (0, 12)  # what a blurred room is made of: a rim would show in it
-_NEAR = (3, 3)  # box at a quarter of the size: 12 pixels, so that the pattern of a dress survives
-_FAR = (9, 9)  # box at a sixteenth: 144 pixels, for places with nothing of the kind near them
-_FAR_WEIGHT = 0.03
-_GLOBAL_WEIGHT = 1e-4
+NEAR = (3, 3)  # box at a quarter of the size: 12 pixels, so that the pattern of a dress survives
+FAR = (9, 9)  # box at a sixteenth: 144 pixels, for places with nothing of the kind near them
+FAR_WEIGHT = 0.03
+GLOBAL_WEIGHT = 1e-4
 _GATHER = 256  # samples in a row for OpenCV's remap, which takes neither rows nor columns above 32766
 _CHUNK = 1 << 16  # pixels of a whole picture at a time: far below what remap takes, and little memory
 _BLUR_STEP = 1.5  # a Gaussian of this many reduced pixels hides the reduction
@@ -56,7 +56,7 @@ def estimate_plates(image: Image, alpha: Alpha, buffers: Buffers | None = None) 
     quarter = _halve(_halve(image, "half", buffers), "quarter", buffers)
     bgra = _with_weight(quarter, buffers)
     return ColourPlates(
-        _plate(bgra, quarter_alpha, _PERSON, "person", buffers), _plate(bgra, quarter_alpha, _ROOM, "room", buffers)
+        _plate(bgra, quarter_alpha, PERSON, "person", buffers), _plate(bgra, quarter_alpha, ROOM, "room", buffers)
     )
 
 
@@ -172,9 +172,9 @@ def _plate(bgra: Array, alpha: Array, kind: tuple[int, int], name: str, buffers:
     selected = _select(bgra, alpha, kind, buffers)
     height, width = selected.shape[:2]
     near = buffers.get(name, selected.shape, np.uint16)
-    cv2.boxFilter(selected, cv2.CV_16U, _NEAR, dst=near, normalize=False)
+    cv2.boxFilter(selected, cv2.CV_16U, NEAR, dst=near, normalize=False)
     far = _far(_halve(_halve(selected, "eighth", buffers), "sixteenth", buffers), cv2.mean(selected))
-    far *= _NEAR[0] * _NEAR[1]  # as the sums are
+    far *= NEAR[0] * NEAR[1]  # as the sums are
     spread = buffers.get("far sums", selected.shape, np.uint16)
     cv2.resize(np.rint(far).astype(np.uint16), (width, height), dst=spread)
     cv2.add(near, spread, dst=near)
@@ -187,9 +187,9 @@ def _far(small: Array, everyone: Sequence[float]) -> Array:
     small: uint8 or float32 h×w×4, colours times weight, and weight, 255 at most. everyone: the mean of the whole
     picture in that form. The answer is float32 of that shape, and new.
     """
-    far: Array = cv2.boxFilter(small, cv2.CV_32F, _FAR)
-    far += np.asarray(everyone, np.float32) * np.float32(_GLOBAL_WEIGHT)
-    far *= 255 * _FAR_WEIGHT / far[:, :, 3:]
+    far: Array = cv2.boxFilter(small, cv2.CV_32F, FAR)
+    far += np.asarray(everyone, np.float32) * np.float32(GLOBAL_WEIGHT)
+    far *= 255 * FAR_WEIGHT / far[:, :, 3:]
     return far
 
 

@@ -1,0 +1,226 @@
+"""The whole way of a frame as one ONNX graph of fixed sizes, made from any model of the store, for a GPU to run.
+
+frame → preprocess → network → alpha at full size → decontaminate → blend → canvas (and I420 or NV12). Each stage is the
+one of `preprocess`, `foreground` and `composite`, with the same constants and rounding; the tests hold them side by
+side. Edge controls other than decontamination, and a blurred room, stay with the Compositor.
+
+In halves, the smoothing (`stabilise`) comes between: `front` is frame → alpha and guide at the network's size, `back`
+is frame, alpha and background → canvas.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from matting_core import foreground as rule
+from matting_core.errors import EngineError
+from matting_core.fused_network import OPSET, load_network, network_names
+from matting_core.fused_ops import GraphWriter, area, box_mean, box_sum, half_size, halve, linear, linear_float, shrink
+
+Part = Literal["whole", "front", "back"]
+YuvFormat = Literal["i420", "nv12"]
+
+SMALLEST = 96
+"""Pixels: the widest average reaches four pixels around at a sixteenth of the size."""
+
+# BT.601 in limited range, B, G, R, in 2⁻²⁰: OpenCV's integers (cv2.COLOR_BGR2YUV_I420).
+_LUMA = (102760, 528482, 269484)
+_CHROMA = ((460324, -305135, -155188), (-74448, -385875, 460324))
+_YUV_SHIFT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class FusedSpec:
+    """What a fused graph is built for.
+
+    size: (height, width) of frame, background and canvas. network: that of the network's input, multiples of 32.
+    yuv: sink formats to give beside the canvas; these need even sides. half: the network in float16.
+    """
+
+    size: tuple[int, int]
+    network: tuple[int, int]
+    decontaminate: bool = True
+    yuv: tuple[YuvFormat, ...] = ()
+    half: bool = False
+
+
+def build_fused(model: Path, spec: FusedSpec, part: Part = "whole") -> onnx.ModelProto:
+    """The graph. Inputs and outputs, by part:
+
+    frame (all): uint8 H×W×3 BGR. background (whole, back): uint8 H×W×3 BGR. alpha: float32 h×w in [0, 1] at the
+    network's size, out of front and whole, into back. guide (front): uint8 h×w×3 BGR, the frame at that size. health
+    (front, whole): float32 3, the least, greatest and mean alpha, so that what is no matte can be told without reading
+    it. canvas (whole, back): uint8 H×W×3 BGR. i420, nv12 (whole, back): uint8 H·3/2×W, BT.601 in limited range.
+
+    Raises EngineError for sizes it cannot serve, ModelError for a file that is no matting network.
+    """
+    _check(spec)
+    writer = _Fused(spec)
+    if part != "back":
+        writer.matte(load_network(model, spec.network, spec.half))
+    if part == "front":
+        writer.give_guide()
+    else:
+        writer.compose(alpha="alpha")
+    inputs = [_value("frame", (*spec.size, 3), TensorProto.UINT8)]
+    if part == "back":
+        inputs.append(_value("alpha", spec.network, TensorProto.FLOAT))
+    if part != "front":
+        inputs.append(_value("background", (*spec.size, 3), TensorProto.UINT8))
+    graph = helper.make_graph(writer.graph.nodes, f"fused_{part}", inputs, writer.outputs, writer.graph.initializers)
+    fused = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", max(OPSET, writer.opset))], producer_name="mattecam"
+    )
+    fused.ir_version = writer.ir_version
+    return fused
+
+
+def _check(spec: FusedSpec) -> None:
+    height, width = spec.size
+    if min(spec.size) < SMALLEST:
+        raise EngineError(
+            f"The GPU's path cannot take pictures of {width}×{height}.", f"Choose at least {SMALLEST}×{SMALLEST}."
+        )
+    if spec.yuv and (height % 2 or width % 2):
+        raise EngineError(f"A picture of {width}×{height} has no {spec.yuv[0].upper()}.", "Choose even sides.")
+
+
+def _value(name: str, shape: tuple[int, ...], kind: int) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, kind, shape)
+
+
+class _Fused:
+    """Writes the stages one behind the other. Pictures inside are float32 1×C×H×W, whole values 0…255."""
+
+    def __init__(self, spec: FusedSpec) -> None:
+        self.spec = spec
+        self.graph = GraphWriter()
+        self.outputs: list[onnx.ValueInfoProto] = []
+        self.opset = OPSET
+        self.ir_version = 8  # of operator set 18
+        self._frame = self._planes("frame", spec.size)
+        self._small = ""
+
+    def matte(self, network: onnx.ModelProto) -> None:
+        """frame → alpha at the network's size, and its health."""
+        g, (height, width) = self.graph, self.spec.network
+        self._small = shrink(g, self._frame, self.spec.size, self.spec.network)
+        rgb = g.add("Gather", self._small, g.constant(np.array([2, 1, 0], np.int64)), axis=1)
+        centred = g.add("Sub", rgb, g.number(127.5))
+        source, matte = network_names(network)
+        g.add("Mul", centred, g.number(1 / 127.5), name=source)
+        g.nodes.extend(network.graph.node)
+        g.initializers.extend(network.graph.initializer)
+        self.opset = max(self.opset, *(entry.version for entry in network.opset_import if not entry.domain))
+        self.ir_version = max(self.ir_version, network.ir_version)
+        self._give("alpha", g.reshape(matte, (height, width), name="alpha"), (height, width), TensorProto.FLOAT)
+        kinds = ("ReduceMin", "ReduceMax", "ReduceMean")
+        figures = [g.reshape(g.add(kind, "alpha", keepdims=1), (1,)) for kind in kinds]
+        self._give("health", g.add("Concat", *figures, axis=0, name="health"), (3,), TensorProto.FLOAT)
+
+    def give_guide(self) -> None:
+        """The frame at the network's size as an output, for the smoothing."""
+        self._give_picture("guide", self._small, self.spec.network)
+
+    def compose(self, alpha: str) -> None:
+        """frame, alpha at the network's size and background → canvas, and its YUV forms."""
+        g, size = self.graph, self.spec.size
+        matte = self._restore(alpha)
+        unit = g.add("Div", matte, g.number(255))
+        colour = self._foreground(matte, unit) if self.spec.decontaminate else self._frame
+        behind = self._planes("background", size)
+        blend = g.add("Mul", g.add("Sub", colour, behind), unit)
+        canvas = g.add("Round", g.add("Add", blend, behind))
+        self._give_picture("canvas", canvas, size)
+        if self.spec.yuv:
+            self._give_yuv(canvas)
+
+    def _planes(self, name: str, size: tuple[int, int]) -> str:
+        """An uint8 H×W×3 input as float32 1×3×H×W."""
+        planes = self.graph.add("Transpose", name, perm=[2, 0, 1])
+        return self.graph.cast(self.graph.reshape(planes, (1, 3, *size)), TensorProto.FLOAT)
+
+    def _restore(self, alpha: str) -> str:
+        """`preprocess.restore_alpha`: rounded to 0…255, then enlarged."""
+        g, size, network = self.graph, self.spec.size, self.spec.network
+        scaled = g.add("Round", g.add("Mul", g.reshape(alpha, (1, 1, *network)), g.number(255)))
+        rounded = g.add("Min", g.add("Abs", scaled), g.number(255))
+        if network == size:
+            return rounded
+        shrinking = size[0] * size[1] < network[0] * network[1]
+        return (area if shrinking else linear)(g, rounded, network, size)
+
+    def _foreground(self, matte: str, unit: str) -> str:
+        """`foreground.foreground_at` for every pixel."""
+        g = self.graph
+        half = half_size(self.spec.size)
+        quarter = half_size(half)
+        picture, alpha = (halve(g, halve(g, values, self.spec.size), half) for values in (self._frame, matte))
+        plates = [self._plate(picture, alpha, kind, quarter) for kind in (rule.PERSON, rule.ROOM)]
+        full = linear_float(g, g.add("Concat", *plates, axis=1), 8, self.spec.size)
+        near, near_weight, far, far_weight = g.split(full, [3, 1, 3, 1], axis=1)
+        person = g.add("Mul", near, g.add("Div", g.number(255), near_weight))
+        room = g.add("Mul", far, g.add("Div", g.number(255), far_weight))
+        # I − B̂ − α(F̂ − B̂), the order of sums as in foreground_at.
+        mixed = g.add("Mul", g.add("Sub", person, room), unit)
+        residual = g.add("Sub", g.add("Sub", self._frame, room), mixed)
+        colour = g.add("Add", person, g.add("Mul", residual, unit))
+        return g.add("Clip", colour, g.number(0), g.number(255))
+
+    def _plate(self, picture: str, alpha: str, kind: tuple[int, int], size: tuple[int, int]) -> str:
+        """`foreground._plate`: summed colours of the pixels of a kind, and their weight."""
+        g = self.graph
+        lowest, highest = (g.add(what, alpha, keepdims=1) for what in ("ReduceMin", "ReduceMax"))
+        lower, upper = g.add("Min", highest, g.number(kind[0])), g.add("Max", lowest, g.number(kind[1]))
+        inside = g.add("And", g.add("GreaterOrEqual", alpha, lower), g.add("LessOrEqual", alpha, upper))
+        chosen = g.cast(inside, TensorProto.FLOAT)
+        weight = g.add("Mul", chosen, g.number(255))
+        selected = g.add("Concat", g.add("Mul", picture, chosen), weight, axis=1)
+        near = box_sum(g, selected, rule.NEAR[0])
+        eighth = half_size(size)
+        sparse = halve(g, halve(g, selected, size), eighth)
+        everyone = g.add("ReduceMean", selected, g.constant(np.array([2, 3], np.int64)), keepdims=1)
+        spread = g.add("Mul", everyone, g.number(rule.GLOBAL_WEIGHT))
+        far = g.add("Add", box_mean(g, sparse, rule.FAR[0]), spread)
+        far_weight = g.slice(far, {1: (3, 4, 1)})
+        far = g.add("Mul", far, g.add("Div", g.number(255 * rule.FAR_WEIGHT), far_weight))
+        far = g.add("Round", g.add("Mul", far, g.number(rule.NEAR[0] * rule.NEAR[1])))
+        return g.add("Add", near, linear_float(g, far, 4, size))
+
+    def _give_yuv(self, canvas: str) -> None:
+        """The canvas as OpenCV converts it: chroma is that of the upper left pixel of each four."""
+        g, (height, width) = self.graph, self.spec.size
+        whole = g.cast(canvas, TensorProto.INT32)
+        luma = g.reshape(self._weighted(whole, _LUMA, 16), (height, width))
+        corners = g.slice(whole, {2: (0, height, 2), 3: (0, width, 2)})
+        blue, red = (self._weighted(corners, weights, 128) for weights in _CHROMA)
+        for name in dict.fromkeys(self.spec.yuv):
+            chroma = g.add("Concat", blue, red, axis=1)
+            if name == "nv12":
+                chroma = g.add("Transpose", chroma, perm=[0, 2, 3, 1])
+            packed = g.add("Concat", luma, g.reshape(chroma, (height // 2, width)), axis=0, name=name)
+            self._give(name, packed, (height * 3 // 2, width), TensorProto.UINT8)
+
+    def _weighted(self, whole: str, weights: tuple[int, ...], offset: int) -> str:
+        """A colour plane of YUV as uint8: the weighted sum over B, G and R, rounded."""
+        g = self.graph
+        terms = [
+            g.add("Mul", g.slice(whole, {1: (channel, channel + 1, 1)}), g.integer(weight))
+            for channel, weight in enumerate(weights)
+        ]
+        total = g.add("Add", g.add("Add", terms[0], terms[1]), terms[2])
+        total = g.add("Add", total, g.integer((offset << _YUV_SHIFT) + (1 << (_YUV_SHIFT - 1))))
+        return g.cast(g.add("Div", total, g.integer(1 << _YUV_SHIFT)), TensorProto.UINT8)
+
+    def _give_picture(self, name: str, planes: str, size: tuple[int, int]) -> None:
+        g = self.graph
+        levels = g.reshape(g.cast(planes, TensorProto.UINT8), (3, *size))
+        self._give(name, g.add("Transpose", levels, perm=[1, 2, 0], name=name), (*size, 3), TensorProto.UINT8)
+
+    def _give(self, name: str, value: str, shape: tuple[int, ...], kind: int) -> None:
+        assert value == name, "an output is named where it is made"
+        self.outputs.append(_value(name, shape, kind))

@@ -1,0 +1,156 @@
+"""The fused graph on the CPU provider beside the OpenCV path: the same stages, within the levels stated here."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from matting_core.composite import Compositor, Edges
+from matting_core.engine import MattingEngine, create_engine
+from matting_core.errors import EngineError, ModelError
+from matting_core.frames import Alpha, Array, FloatAlpha, Frame, Image, MattedFrame
+from matting_core.fused_graph import FusedSpec, build_fused
+from matting_core.preprocess import network_size, restore_alpha, shrink, to_blob
+from tests.support.tiny_onnx import write_network
+
+ROOT = Path(__file__).parents[2]
+MODEL = ROOT / "models" / "modnet_photographic.onnx"
+LEVELS = 2
+"""By how much a canvas may differ from the Compositor's, anywhere."""
+SIZES = [(360, 640), (720, 1280), (480, 848)]
+
+
+def run(model: onnx.ModelProto, **inputs: Array) -> dict[str, Array]:
+    onnx.checker.check_model(model)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return dict(zip((value.name for value in session.get_outputs()), session.run(None, inputs), strict=True))
+
+
+@pytest.fixture(scope="module")
+def engine() -> MattingEngine:
+    return create_engine("cpu", MODEL)
+
+
+def portrait(height: int, width: int) -> Image:
+    """The demo portrait, filling a frame of that size."""
+    image = cv2.imread(str(ROOT / "assets" / "demo_portrait.jpg"))
+    assert image is not None
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+
+
+def noise(*shape: int) -> Image:
+    return np.random.default_rng(sum(shape)).integers(0, 256, shape, np.uint8)
+
+
+def composed(frame: Image, alpha: Alpha, background: Image, decontaminate: bool = True) -> Image:
+    """The OpenCV path's canvas."""
+    height, width = alpha.shape
+    canvas = np.empty_like(frame)
+    matted = MattedFrame(Frame(frame, 0.0, 0), alpha)
+    Compositor(width, height).render(matted, background, Edges(decontaminate=decontaminate), canvas)
+    return canvas
+
+
+def largest_difference(one: Array, other: Array) -> int:
+    return int(np.abs(one.astype(int) - other.astype(int)).max())
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_whole_way_is_that_of_opencv(size: tuple[int, int], engine: MattingEngine) -> None:
+    network = network_size(*size, 512)
+    frame, background = portrait(*size), noise(*size, 3)
+    small = shrink(frame, network)
+    alpha = engine.predict(to_blob(small))
+
+    front = run(build_fused(MODEL, FusedSpec(size, network), "front"), frame=frame)
+    np.testing.assert_array_equal(front["guide"], small)
+    assert float(np.abs(front["alpha"] - alpha).max()) < 1e-4
+    np.testing.assert_allclose(front["health"], [alpha.min(), alpha.max(), alpha.mean()], atol=1e-4)
+
+    spec = FusedSpec(size, network, yuv=("i420", "nv12"))
+    whole = run(build_fused(MODEL, spec), frame=frame, background=background)
+    np.testing.assert_array_equal(whole["alpha"], front["alpha"])
+    expected = composed(frame, restore_alpha(alpha, *size), background)
+    assert largest_difference(whole["canvas"], expected) <= LEVELS
+    assert 0.2 < float((whole["canvas"] == frame).all(axis=2).mean()) < 0.9, "a person before a background"
+
+    # The canvas' own conversion is OpenCV's to the last bit, and NV12 is I420 with its chroma in turns.
+    np.testing.assert_array_equal(whole["i420"], cv2.cvtColor(whole["canvas"], cv2.COLOR_BGR2YUV_I420))
+    height, width = size
+    np.testing.assert_array_equal(whole["nv12"][:height], whole["i420"][:height])
+    blue, red = whole["i420"][height:].reshape(2, height // 2, width // 2)
+    np.testing.assert_array_equal(whole["nv12"][height:].reshape(height // 2, width // 2, 2), np.dstack([blue, red]))
+
+
+def mattes(size: tuple[int, int]) -> dict[str, FloatAlpha]:
+    """Alpha at the network's size that tries every branch of decontamination."""
+    rng = np.random.default_rng(3)
+    ramp = np.tile(np.linspace(0, 1, size[1], dtype=np.float32), (size[0], 1))
+    speck = np.zeros(size, np.float32)
+    speck[100:103, 200:203] = 0.7
+    return {
+        "ramp": ramp,
+        "noise": rng.random(size).astype(np.float32),
+        "soft noise": cv2.GaussianBlur(rng.random(size).astype(np.float32), (0, 0), 3),
+        "speck": speck,
+        "nobody": np.zeros(size, np.float32),
+        "only person": np.ones(size, np.float32),
+        "half of each": np.full(size, 0.5, np.float32),  # neither person nor room anywhere
+    }
+
+
+@pytest.mark.parametrize("size", [*SIZES, (242, 430), (288, 512), (241, 427)])
+@pytest.mark.parametrize("decontaminate", [True, False])
+def test_the_back_half_composes_any_matte_as_the_compositor_does(size: tuple[int, int], decontaminate: bool) -> None:
+    network = (288, 512)
+    frame, background = noise(*size, 3), noise(*size, 3)[::-1].copy()
+    back = build_fused(MODEL, FusedSpec(size, network, decontaminate=decontaminate), "back")
+    for name, alpha in mattes(network).items():
+        restored = restore_alpha(alpha, *size)
+        canvas = run(back, frame=frame, alpha=alpha, background=background)["canvas"]
+        expected = composed(frame, restored, background, decontaminate)
+        assert largest_difference(canvas, expected) <= LEVELS, name
+        np.testing.assert_array_equal(canvas[restored == 0], background[restored == 0])
+        np.testing.assert_array_equal(canvas[restored == 255], frame[restored == 255])
+
+
+def test_half_precision_changes_alpha_little_and_its_ends_not_at_all(tmp_path: Path, engine: MattingEngine) -> None:
+    """The network in fp16 between float32 ends. On this provider its sums are not those of a GPU, its weights are."""
+    size, network = (360, 640), (288, 512)
+    frame = portrait(*size)
+    model = build_fused(MODEL, FusedSpec(size, network, half=True), "front")
+    kinds = {tensor.data_type for tensor in model.graph.initializer if tensor.name.startswith("network/")}
+    assert onnx.TensorProto.FLOAT16 in kinds
+    front = run(model, frame=frame)
+    assert front["alpha"].dtype == np.float32
+    difference = np.abs(front["alpha"] - engine.predict(to_blob(front["guide"])))
+    assert 0 < float(difference.mean()) < 2e-3
+
+
+def test_a_small_network_of_free_size_is_taken_too(tmp_path: Path) -> None:
+    tiny = write_network(tmp_path / "tiny.onnx")
+    frame, size = noise(96, 128, 3), (96, 128)
+    front = run(build_fused(tiny, FusedSpec(size, (96, 128)), "front"), frame=frame)
+    expected = 1 / (1 + np.exp(-to_blob(frame).mean(axis=1)))[0]
+    np.testing.assert_allclose(front["alpha"], expected, rtol=1e-5)
+    np.testing.assert_array_equal(front["guide"], frame)
+
+
+def test_what_cannot_be_built_is_said(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"not a network")
+    two = write_network(tmp_path / "two.onnx", ("Add", "ReduceMean"), second_input=True)
+    spec = FusedSpec((96, 128), (96, 128))
+    with pytest.raises(ModelError, match=r"broken\.onnx cannot be read"):
+        build_fused(broken, spec)
+    with pytest.raises(ModelError, match="no portrait matting network"):
+        build_fused(two, spec)
+    with pytest.raises(EngineError, match="128×64"):
+        build_fused(MODEL, FusedSpec((64, 128), (64, 128)))
+    with pytest.raises(EngineError, match="no I420"):
+        build_fused(MODEL, FusedSpec((97, 128), (96, 128), yuv=("i420",)))

@@ -1,0 +1,88 @@
+"""OpenCV's resampling in ONNX operators: equal to the last bit, on noise, at the sizes of cameras and at odd ones."""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper
+
+from matting_core import fused_ops, preprocess
+from matting_core.frames import Array
+from matting_core.fused_ops import GraphWriter
+
+Size = tuple[int, int]
+
+
+def run(build: Callable[[GraphWriter, str], str], image: Array) -> Array:
+    """What the operators that `build` writes make of a picture (H×W×C or H×W), in its layout again, float32."""
+    planes = np.atleast_3d(image).transpose(2, 0, 1)[None].astype(np.float32)
+    graph = GraphWriter()
+    result = graph.add("Identity", build(graph, "picture"), name="result")
+    source = helper.make_tensor_value_info("picture", TensorProto.FLOAT, planes.shape)
+    target = helper.make_tensor_value_info(result, TensorProto.FLOAT, [None] * 4)
+    made = helper.make_graph(graph.nodes, "test", [source], [target], graph.initializers)
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    answer: Array = session.run(None, {"picture": np.ascontiguousarray(planes)})[0][0].transpose(1, 2, 0)
+    return answer.reshape(answer.shape[:2] if image.ndim == 2 else answer.shape)
+
+
+def noise(*shape: int) -> Array:
+    return np.random.default_rng(sum(shape)).integers(0, 256, shape, np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("size", "to"),
+    [
+        ((720, 1280), (288, 512)),  # a halving, then 5:4
+        ((480, 848), (288, 512)),  # two ratios, neither whole
+        ((721, 1281), (288, 512)),  # an odd pair cannot be halved
+        ((480, 640), (576, 768)),  # a camera smaller than the network
+        ((288, 352), (416, 512)),
+        ((360, 640), (352, 640)),  # one side only
+        ((288, 512), (288, 512)),
+    ],
+)
+def test_shrinking_is_that_of_preprocess(size: Size, to: Size) -> None:
+    image = noise(*size, 3)
+    answer = run(lambda graph, picture: fused_ops.shrink(graph, picture, size, to), image)
+    np.testing.assert_array_equal(answer, preprocess.shrink(image, to))
+
+
+@pytest.mark.parametrize(
+    ("size", "to"),
+    [
+        ((288, 512), (720, 1280)),
+        ((288, 512), (480, 848)),
+        ((224, 384), (241, 427)),
+        ((45, 80), (23, 40)),  # one side halves, the other nearly
+        ((90, 160), (45, 80)),
+    ],
+)
+def test_linear_interpolation_is_opencvs(size: Size, to: Size) -> None:
+    image = noise(*size)
+    answer = run(lambda graph, picture: fused_ops.linear(graph, picture, size, to), image)
+    np.testing.assert_array_equal(answer, cv2.resize(image, to[::-1], interpolation=cv2.INTER_LINEAR))
+
+
+def test_area_interpolation_rounds_halves_as_opencv_does() -> None:
+    """At 6:5 exact halves are common, and the order of sums decides where they go."""
+    image = noise(576, 768)
+    answer = run(lambda graph, picture: fused_ops.area(graph, picture, (576, 768), (480, 640)), image)
+    np.testing.assert_array_equal(answer, cv2.resize(image, (640, 480), interpolation=cv2.INTER_AREA))
+
+
+def test_boxes_mirror_the_picture_beyond_its_border() -> None:
+    image = noise(23, 40, 4)
+    total = run(lambda graph, picture: fused_ops.box_sum(graph, picture, 3), image)
+    np.testing.assert_array_equal(total, cv2.boxFilter(image, cv2.CV_16U, (3, 3), normalize=False))
+    mean = run(lambda graph, picture: fused_ops.box_mean(graph, picture, 9), image)
+    np.testing.assert_allclose(mean, cv2.boxFilter(image, cv2.CV_32F, (9, 9)), rtol=1e-6)
+
+
+def test_equal_constants_are_kept_once() -> None:
+    graph = GraphWriter()
+    assert graph.number(255) == graph.number(255.0) != graph.integer(255)
+    assert len(graph.initializers) == 2
