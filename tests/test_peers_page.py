@@ -77,8 +77,8 @@ def test_the_page_says_what_was_measured_where_and_what_was_not() -> None:
     assert table(RESULTS) in text
     for said in ("2026-01-02", "A & B <CPU>", "2 of 4 cores", "opencv-python 5.0", "somebody: it is not installed"):
         assert said in text
-    assert "4 frames of 640×360, brought to 1280×720 of a clip of a person" in text
-    assert "2 pictures: portraits" in text
+    assert "4 frames of a clip of a person, 640×360 brought to 1280×720" in text
+    assert "overlap at α > 0.5 on 2 portraits, each" in text
     assert "Other work" not in text
 
 
@@ -88,7 +88,7 @@ def test_the_page_admits_a_busy_machine_and_a_clip_of_the_right_size() -> None:
     results["clip"] |= {"width": 1280, "height": 720}
     text = page(results)
     assert "Other work took 60 % of the machine" in text
-    assert "4 frames at 1280×720 of" in text
+    assert "4 frames of a clip of a person, 1280×720." in text
 
 
 def test_the_plots_are_svg_with_bars_in_proportion(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def table(results: Results) -> str:
 def page(results: Results) -> str:
     """The whole page in Markdown."""
     machine, clip, about = results["machine"], results["clip"], results["about"]
-    enlarged = f" of {clip['width']}×{clip['height']}, brought to 1280×720" if clip["height"] != 720 else " at 1280×720"
+    size = "1280×720" if clip["height"] == 720 else f"{clip['width']}×{clip['height']} brought to 1280×720"
     versions = ", ".join(f"{name.replace('_', '-')} {version}" for name, version in results["versions"].items())
     absent = [f"* {name}: {reason}." for name, reason in results["absent"].items()]
     return PAGE.format(
@@ -100,8 +100,8 @@ def page(results: Results) -> str:
         date=results["date"],
         busy=_busy(machine["busy_percent"]),
         versions=versions,
-        clip=f"{clip['frames']} frames{enlarged} of {about['clip']}",
-        pictures=f"{results['pictures']} pictures: {about['pairs']}",
+        clip=f"{clip['frames']} frames of {about['clip']}, {size}",
+        pictures=f"{results['pictures']} {about['pairs']}",
         still=f"{np.mean([one['still'] for one in results['contenders'] if not one['twin']]):.0%}",
         absent="\n".join([*absent, *NOT_MEASURED]),
     )
@@ -174,18 +174,18 @@ PAGE = """# Beside its peers
 
 One run on {date}: {processor}, {cores} of {all_cores} cores, {threads} threads each, no GPU.{busy}
 
-* **Speed**: {clip}. A frame's time is from its BGR picture to its alpha, both at 720p. Each contender runs in a process
-  of its own; they take turns, ten frames each (PyTorch
-  two, as its mattes are those of ONNX Runtime). "× plain" compares with "{baseline}" (512×288) of the same turn. CPU
-  seconds are the whole process's processor time while it mattes a frame.
+* **Speed**: {clip}. A frame's time is from its BGR picture to its alpha, both at 720p. Each contender runs in a
+  process of its own; they take turns, ten frames each (PyTorch two, as its mattes are those of ONNX Runtime). "× plain"
+  compares with "{baseline}" (512×288) in the same turn: median, least and most of the turns. CPU seconds are the whole
+  process's processor time while it mattes a frame.
 * **IoU**: mean overlap at α > 0.5 on {pictures}, each by the contender's own rule, one pass, without a past.
 * **Flicker**: mean |Δα| from frame to frame where the picture changes by less than two levels ({still} of it), on the
   clip, at 512×288, as in [quality.md](quality.md). Mattecam's smoothing is on, as by default, and off in "unsmoothed";
   RobustVideoMatting's memory is a part of its network.
 * **Inputs**: Mattecam and the plain MODNet by Mattecam's rule; MODNet's demo by the rule of its ONNX demo (shorter
   side 512); MediaPipe stretched to its fixed size; RobustVideoMatting at the two ratios that its authors advise for
-  portraits at 720p (0.375) and 1080p (0.25), for other sizes with the same longer side inside. All
-  resample with the same code.
+  portraits at 720p (0.375) and 1080p (0.25), for other sizes with the same longer side inside.
+  All resample with the same code.
 * {versions}
 
 Not measured:
