@@ -40,12 +40,7 @@ class OnnxRuntimeEngine:
     def __init__(self, name: str, model: Path) -> None:
         self.name = name
         wanted = PROVIDERS[name]
-        ort = _import_onnxruntime()
-        if wanted not in ort.get_available_providers():
-            raise EngineError(f"This build of ONNX Runtime has no {wanted}.", MENDS[name])
-        if name in NVIDIA:
-            _require_nvidia_device()
-            _preload_cuda(ort)
+        ort = prepare_onnxruntime(name)
         options = ort.SessionOptions()
         options.log_severity_level = 4  # its raw error lines become our one sentence below
         # TensorRT hands what it cannot run to CUDA, never silently to the processor.
@@ -53,15 +48,8 @@ class OnnxRuntimeEngine:
         try:
             self._session: Any = ort.InferenceSession(str(model), options, providers=chain)
         except Exception as error:  # onnxruntime's exceptions share no public base class
-            raise EngineError(f"ONNX Runtime cannot load {model.name} on {wanted}: {_first_line(error)}") from error
-        self.provider: str = self._session.get_providers()[0]
-        if self.provider != wanted:
-            self._session = None
-            raise EngineError(
-                f"ONNX Runtime fell back to {self.provider} because {wanted} did not load "
-                "(a CUDA or cuDNN library is missing or of the wrong version).",
-                MENDS[name],
-            )
+            raise EngineError(f"ONNX Runtime cannot load {model.name} on {wanted}: {first_line(error)}") from error
+        self.provider = require_provider(self._session, name)
         self._input: str = self._session.get_inputs()[0].name
 
     def predict(self, blob: Blob) -> FloatAlpha:
@@ -71,12 +59,40 @@ class OnnxRuntimeEngine:
         try:
             output = self._session.run(None, {self._input: blob})[0]
         except Exception as error:  # onnxruntime's exceptions share no public base class
-            raise InferenceFailed(f"ONNX Runtime failed on a frame: {_first_line(error)}") from error
+            raise InferenceFailed(f"ONNX Runtime failed on a frame: {first_line(error)}") from error
         return np.ascontiguousarray(output[0, 0], dtype=np.float32)
 
     def close(self) -> None:
         """See MattingEngine.close."""
         self._session = None
+
+
+def prepare_onnxruntime(name: str) -> Any:
+    """The module, with what the engine of that name needs loaded. Raises EngineError where it cannot run here."""
+    ort = _import_onnxruntime()
+    if PROVIDERS[name] not in ort.get_available_providers():
+        raise EngineError(f"This build of ONNX Runtime has no {PROVIDERS[name]}.", MENDS[name])
+    if name in NVIDIA:
+        _require_nvidia_device()
+        _preload_cuda(ort)
+    return ort
+
+
+def require_provider(session: Any, name: str) -> str:
+    """The provider that a session really runs on. Raises EngineError if it is not that of the engine's name."""
+    wanted, found = PROVIDERS[name], session.get_providers()[0]
+    if found != wanted:
+        raise EngineError(
+            f"ONNX Runtime fell back to {found} because {wanted} did not load "
+            "(a CUDA or cuDNN library is missing or of the wrong version).",
+            MENDS[name],
+        )
+    return wanted
+
+
+def first_line(error: Exception) -> str:
+    """What an exception says, in one line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _import_onnxruntime() -> Any:
@@ -119,7 +135,3 @@ def _preload_cuda(ort: Any) -> None:
             log.info("CUDA libraries: %s", error)
     if said.getvalue().strip():
         log.info("CUDA libraries: %s", said.getvalue().strip())
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

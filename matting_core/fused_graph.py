@@ -8,9 +8,7 @@ In halves, the smoothing (`stabilise`) comes between: `front` is frame → alpha
 is frame, alpha and background → canvas.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import onnx
@@ -20,9 +18,7 @@ from matting_core import foreground as rule
 from matting_core.errors import EngineError
 from matting_core.fused_network import OPSET, load_network, network_names
 from matting_core.fused_ops import GraphWriter, area, box_mean, box_sum, half_size, halve, linear, linear_float, shrink
-
-Part = Literal["whole", "front", "back"]
-YuvFormat = Literal["i420", "nv12"]
+from matting_core.fused_spec import FusedSpec, Part
 
 SMALLEST = 96
 """Pixels: the widest average reaches four pixels around at a sixteenth of the size."""
@@ -31,21 +27,6 @@ SMALLEST = 96
 _LUMA = (102760, 528482, 269484)
 _CHROMA = ((460324, -305135, -155188), (-74448, -385875, 460324))
 _YUV_SHIFT = 20
-
-
-@dataclass(frozen=True, slots=True)
-class FusedSpec:
-    """What a fused graph is built for.
-
-    size: (height, width) of frame, background and canvas. network: that of the network's input, multiples of 32.
-    yuv: sink formats to give beside the canvas; these need even sides. half: the network in float16.
-    """
-
-    size: tuple[int, int]
-    network: tuple[int, int]
-    decontaminate: bool = True
-    yuv: tuple[YuvFormat, ...] = ()
-    half: bool = False
 
 
 def build_fused(model: Path, spec: FusedSpec, part: Part = "whole") -> onnx.ModelProto:

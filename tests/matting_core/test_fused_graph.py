@@ -12,7 +12,8 @@ from matting_core.composite import Compositor, Edges
 from matting_core.engine import MattingEngine, create_engine
 from matting_core.errors import EngineError, ModelError
 from matting_core.frames import Alpha, Array, FloatAlpha, Frame, Image, MattedFrame
-from matting_core.fused_graph import FusedSpec, build_fused
+from matting_core.fused_graph import build_fused
+from matting_core.fused_spec import FusedSpec
 from matting_core.preprocess import network_size, restore_alpha, shrink, to_blob
 from tests.support.tiny_onnx import write_network
 

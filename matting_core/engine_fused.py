@@ -1,0 +1,262 @@
+"""FusedEngine: a fused graph with everything of a frame kept on the GPU from its upload to its canvas.
+
+Buffers keep their size and address, so that a recorded CUDA graph can be replayed. A slot holds all buffers of one
+frame: while one slot computes, another thread may load the next frame into another one.
+"""
+
+import contextlib
+import hashlib
+import queue
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+
+from matting_core.engine_onnxruntime import (
+    GPU_MEND,
+    NVIDIA,
+    PROVIDERS,
+    first_line,
+    prepare_onnxruntime,
+    require_provider,
+)
+from matting_core.errors import EngineError, InferenceFailed, UsageError
+from matting_core.frames import Alpha, FloatAlpha, Image
+from matting_core.fused_buffers import TYPES, DeviceBuffer, check_health
+from matting_core.fused_spec import FusedSpec, Part, YuvFormat
+
+ENGINES = ("cuda", "tensorrt", "cpu")
+_WARM_UPS = 3  # kernels are chosen, the CUDA graph is recorded, and it is replayed
+
+
+@dataclass(slots=True)
+class Slot:
+    """The buffers of one frame by the graph's names, and what binds the sessions to them. Belongs to its engine."""
+
+    index: int
+    buffers: dict[str, DeviceBuffer]
+    bindings: dict[Part, Any]
+    background: int = -1
+    """Which of the backgrounds set so far it holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Composite:
+    """A finished frame, in the slot's arrays: the caller's until the slot is released.
+
+    canvas: uint8 H×W×3 BGR. yuv: uint8 H·3/2×W by format.
+    """
+
+    canvas: Image
+    yuv: dict[YuvFormat, Alpha]
+
+
+class FusedEngine:
+    """Frames in, canvases out, on one device, by 'cuda', 'tensorrt' or, to check the others, 'cpu'.
+
+    With smoothing: load → matte → (the caller smooths) → compose → release; without: load → compose → release. `load`
+    and `set_background` may be called on one thread while another computes; the rest belongs to that other one.
+    Where anything fails, no canvas is given: the caller shows a slate.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: Path,
+        spec: FusedSpec,
+        *,
+        smoothing: bool = False,
+        slots: int = 2,
+        cuda_graph: bool = True,
+        cache: Path | None = None,
+    ) -> None:
+        """smoothing: in halves, so that alpha may be changed in between. slots: frames at once; one that smoothing
+        holds back needs one more. cache: where TensorRT keeps its engines, by default the user's cache.
+
+        Builds the graph, and runs every slot before it returns. Raises EngineError, ModelError.
+        """
+        if name not in ENGINES:
+            raise UsageError(f"The fused graph does not run on '{name}'.", f"Choose one of: {', '.join(ENGINES)}.")
+        self.name = name
+        self.spec = spec
+        self._ort = prepare_onnxruntime(name)
+        self._captures = cuda_graph and name == "cuda"
+        self._background = np.zeros((*spec.size, 3), np.uint8)
+        self._backgrounds = 0
+        parts: tuple[Part, ...] = ("front", "back") if smoothing else ("whole",)
+        cache = cache or platformdirs.user_cache_path("mattecam", appauthor=False) / "tensorrt"
+        self._sessions: dict[Part, Any] = {part: self._open(model, part, cache, cuda_graph) for part in parts}
+        self.provider = require_provider(self._sessions[parts[0]], name)
+        self._free: queue.SimpleQueue[Slot] = queue.SimpleQueue()
+        for slot in [self._make_slot(index) for index in range(slots)]:
+            self._warm_up(slot)
+            self.release(slot)
+
+    def set_background(self, background: Image) -> None:
+        """What frames loaded from now on are laid on: uint8 H×W×3 BGR, not to be written until the next one is set."""
+        if background.shape != (*self.spec.size, 3):
+            raise ValueError(f"a background of shape {background.shape} for frames of {self.spec.size}")
+        self._background = background
+        self._backgrounds += 1
+
+    def load(self, frame: Image) -> Slot | None:
+        """A free slot with a frame (uint8 H×W×3 BGR) and, if it is another, the background; None if none is free.
+
+        The slot is the caller's until `release`. ValueError: wrong shape. Raises InferenceFailed.
+        """
+        try:
+            slot = self._free.get_nowait()
+        except queue.Empty:
+            return None
+        try:
+            with _inference():
+                slot.buffers["frame"].load(frame)
+                if slot.background != self._backgrounds:
+                    slot.buffers["background"].load(self._background)
+                    slot.background = self._backgrounds
+        except BaseException:
+            self.release(slot)
+            raise
+        return slot
+
+    def release(self, slot: Slot) -> None:
+        """Give a slot back, when its frame was sent or has failed; its composite is no longer the caller's."""
+        self._free.put(slot)
+
+    def matte(self, slot: Slot) -> tuple[FloatAlpha, Image]:
+        """Alpha (float32 h×w in [0, 1]) and guide (uint8 h×w×3 BGR) at the network's size, of the slot's frame.
+
+        What a stabiliser takes; new arrays, since it keeps them. Only `smoothing`. Raises InferenceFailed.
+        """
+        self._run("front", slot)
+        with _inference():
+            return slot.buffers["alpha"].download().copy(), slot.buffers["guide"].download().copy()
+
+    def compose(self, slot: Slot, alpha: FloatAlpha | None = None) -> Composite:
+        """The slot's frame on its background. alpha: as `matte` gave it, smoothed; None takes that of the slot.
+
+        Raises InferenceFailed, ValueError for an alpha of another size.
+        """
+        if alpha is not None:
+            check_health(np.array([alpha.min(), alpha.max(), alpha.mean()]))
+            with _inference():
+                slot.buffers["alpha"].load(alpha)
+        self._run("back" if "back" in self._sessions else "whole", slot)
+        with _inference():
+            yuv = {name: slot.buffers[name].download() for name in dict.fromkeys(self.spec.yuv)}
+            return Composite(slot.buffers["canvas"].download(), yuv)
+
+    def close(self) -> None:
+        """Free the device. Safe to call twice."""
+        self._sessions.clear()
+        while not self._free.empty():
+            self._free.get_nowait()
+
+    def _run(self, part: Part, slot: Slot) -> None:
+        if part not in self._sessions:
+            raise InferenceFailed(f"The fused {self.name} engine is closed, or was built without its {part} half.")
+        options = self._ort.RunOptions()
+        if self._captures:
+            # Addresses are part of a recording, so each slot has its own.
+            options.add_run_config_entry("gpu_graph_id", str(slot.index + 1))
+        with _inference():
+            self._sessions[part].run_with_iobinding(slot.bindings[part], options)
+            if part != "back":
+                check_health(slot.buffers["health"].download())
+
+    def _open(self, model: Path, part: Part, cache: Path, cuda_graph: bool) -> Any:
+        """A session in which every node runs on the wanted provider, or EngineError."""
+        graph = _build(model, self.spec, part)
+        wanted = PROVIDERS[self.name]
+        options = self._ort.SessionOptions()
+        options.log_severity_level = 4  # its raw error lines become our one sentence below
+        if self.name in NVIDIA:
+            options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        providers = _providers(self.name, cuda_graph, self.spec.half, cache / hashlib.sha256(graph).hexdigest()[:16])
+        try:
+            session = self._ort.InferenceSession(graph, options, providers=providers)
+        except Exception as error:  # onnxruntime's exceptions share no public base class
+            raise EngineError(
+                f"ONNX Runtime cannot run the whole of a frame's way on {wanted}: {first_line(error)}",
+                "Choose the engine auto.",
+            ) from error
+        session.disable_fallback()
+        require_provider(session, self.name)
+        return session
+
+    def _make_slot(self, index: int) -> Slot:
+        device = "cuda" if self.name in NVIDIA else "cpu"
+        buffers: dict[str, DeviceBuffer] = {}
+        slot = Slot(index, buffers, {})
+        try:
+            for part, session in self._sessions.items():
+                slot.bindings[part] = binding = session.io_binding()
+                for value in session.get_inputs():
+                    self._bind(binding.bind_ortvalue_input, value, buffers, device)
+                for value in session.get_outputs():
+                    self._bind(binding.bind_ortvalue_output, value, buffers, device)
+        except Exception as error:  # onnxruntime's exceptions share no public base class
+            raise EngineError(
+                f"{self.provider} has no room for the buffers of a frame: {first_line(error)}",
+                "Choose a smaller size, or close what else uses the GPU.",
+            ) from error
+        return slot
+
+    def _bind(self, bind: Any, value: Any, buffers: dict[str, DeviceBuffer], device: str) -> None:
+        """Bind a session's input or output to the buffer of its name: halves meet in the buffer that they share."""
+        if value.name not in buffers:
+            buffers[value.name] = DeviceBuffer(self._ort, device, tuple(value.shape), TYPES[value.type])
+        bind(value.name, buffers[value.name].value)
+
+    def _warm_up(self, slot: Slot) -> None:
+        """Before any other thread uses the device: what others do there would spoil a recording."""
+        for _ in range(_WARM_UPS):
+            if "front" in self._sessions:
+                self._run("front", slot)
+            self.compose(slot)
+
+
+def _build(model: Path, spec: FusedSpec, part: Part) -> bytes:
+    try:
+        from matting_core.fused_graph import build_fused
+    except ImportError as error:
+        raise EngineError("The package onnx, which makes the fused graph, is not installed.", GPU_MEND) from error
+    data: bytes = build_fused(model, spec, part).SerializeToString()
+    return data
+
+
+def _providers(name: str, cuda_graph: bool, half: bool, cache: Path) -> list[tuple[str, dict[str, str]]]:
+    """The provider and its options; TensorRT hands what it cannot run to CUDA, never to the processor."""
+    if name == "cpu":
+        return [(PROVIDERS[name], {})]
+    cuda = {
+        "enable_cuda_graph": str(int(cuda_graph and name == "cuda")),
+        "arena_extend_strategy": "kSameAsRequested",  # sizes never change, so nothing beyond them is needed
+        "use_tf32": "0",  # ten bits of fraction would show in 8-bit pictures
+    }
+    if name == "cuda":
+        return [(PROVIDERS[name], cuda)]
+    tensorrt = {
+        "trt_engine_cache_enable": "1",
+        # By content: TensorRT's own name for an engine does not see that weights have changed.
+        "trt_engine_cache_path": str(cache),
+        "trt_timing_cache_enable": "1",
+        "trt_timing_cache_path": str(cache.parent),
+        "trt_fp16_enable": str(int(half)),
+        "trt_cuda_graph_enable": str(int(cuda_graph)),
+    }
+    return [(PROVIDERS[name], tensorrt), (PROVIDERS["cuda"], cuda)]
+
+
+@contextlib.contextmanager
+def _inference() -> Iterator[None]:
+    """Turns what a device raises into InferenceFailed; a caller's ValueError passes."""
+    try:
+        yield
+    except (ValueError, InferenceFailed):
+        raise
+    except Exception as error:  # onnxruntime's exceptions share no public base class
+        raise InferenceFailed(f"The fused graph failed on a frame: {first_line(error)}") from error

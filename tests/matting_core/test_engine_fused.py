@@ -1,0 +1,225 @@
+"""The fused graph's engine on the processor: slots, halves, what it refuses; and on a GPU where there is one."""
+
+import queue
+import sys
+import threading
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from matting_core import engine_onnxruntime
+from matting_core.composite import Compositor, Edges
+from matting_core.engine_fused import FusedEngine, Slot, _providers
+from matting_core.errors import EngineError, InferenceFailed, UsageError
+from matting_core.frames import Alpha, FloatAlpha, Frame, Image, MattedFrame
+from matting_core.fused_graph import build_fused
+from matting_core.fused_spec import FusedSpec
+from matting_core.preprocess import restore_alpha, to_blob
+from tests.support.tiny_onnx import write_network
+
+MODEL = Path(__file__).parents[2] / "models" / "modnet_photographic.onnx"
+SIZE, NETWORK = (96, 128), (96, 128)
+SPEC = FusedSpec(SIZE, NETWORK, yuv=("nv12", "i420"))
+
+# What CUDA's provider has kernels for, of the types that the graph gives them (ONNX Runtime's OperatorKernels.md).
+CUDA_OPERATORS = frozenset(
+    """Abs Add And AveragePool BatchNormalization Cast Clip Concat Constant Conv Div Expand Floor Gather
+    GlobalAveragePool GreaterOrEqual InstanceNormalization LessOrEqual MatMul Max Min Mul Pad ReduceMax
+    ReduceMean ReduceMin Relu Reshape Resize Round Sigmoid Slice Split Squeeze Sub Transpose Unsqueeze""".split()
+)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    """A network whose alpha is the sigmoid of the mean colour."""
+    return write_network(tmp_path / "tiny.onnx")
+
+
+def noise(seed: int) -> Image:
+    return np.random.default_rng(seed).integers(0, 256, (*SIZE, 3), np.uint8)
+
+
+def tiny_alpha(frame: Image) -> FloatAlpha:
+    alpha: FloatAlpha = (1 / (1 + np.exp(-to_blob(frame).mean(axis=1))))[0].astype(np.float32)
+    return alpha
+
+
+def composed(frame: Image, alpha: Alpha, background: Image) -> Image:
+    canvas = np.empty_like(frame)
+    matted = MattedFrame(Frame(frame, 0.0, 0), alpha)
+    Compositor(*alpha.shape[::-1]).render(matted, background, Edges(), canvas)
+    return canvas
+
+
+def load(engine: FusedEngine, frame: Image) -> Slot:
+    slot = engine.load(frame)
+    assert slot is not None
+    return slot
+
+
+def test_frames_in_different_slots_do_not_meet(tiny: Path) -> None:
+    engine = FusedEngine("cpu", tiny, SPEC)
+    assert engine.provider == "CPUExecutionProvider"
+    background = noise(9)
+    engine.set_background(background)
+    first, second = load(engine, noise(1)), load(engine, noise(2))
+    assert engine.load(noise(3)) is None, "both slots are in use"
+    finished = [engine.compose(slot) for slot in (second, first)]
+    for composite, seed in zip(finished, (2, 1), strict=True):
+        expected = composed(noise(seed), restore_alpha(tiny_alpha(noise(seed)), *SIZE), background)
+        assert int(np.abs(composite.canvas.astype(int) - expected).max()) <= 1
+        np.testing.assert_array_equal(composite.yuv["i420"], cv2.cvtColor(composite.canvas, cv2.COLOR_BGR2YUV_I420))
+        assert list(composite.yuv) == ["nv12", "i420"]
+    engine.release(second)
+    assert load(engine, noise(3)) is second
+    engine.close()
+    engine.close()
+
+
+def test_smoothing_comes_between_the_halves(tiny: Path) -> None:
+    engine = FusedEngine("cpu", tiny, SPEC, smoothing=True)
+    background = noise(9)
+    engine.set_background(background)
+    slot = load(engine, noise(1))
+    alpha, guide = engine.matte(slot)
+    np.testing.assert_allclose(alpha, tiny_alpha(noise(1)), rtol=1e-5)
+    np.testing.assert_array_equal(guide, noise(1))
+    np.testing.assert_array_equal(engine.compose(slot, np.zeros_like(alpha)).canvas, background)
+    np.testing.assert_array_equal(engine.compose(slot, np.ones_like(alpha)).canvas, noise(1))
+    assert 0.2 < float(alpha.mean()) < 0.8, "what matte gave is the caller's own"
+    with pytest.raises(ValueError, match="for a buffer of"):
+        engine.compose(slot, np.zeros((32, 32), np.float32))
+    with pytest.raises(InferenceFailed, match="no matte"):
+        engine.compose(slot, np.full_like(alpha, np.nan))
+    engine.close()
+
+
+def test_a_new_background_reaches_every_slot(tiny: Path) -> None:
+    engine = FusedEngine("cpu", tiny, SPEC, smoothing=True)
+    nobody = np.zeros(NETWORK, np.float32)
+    for seed in (5, 6):
+        engine.set_background(noise(seed))
+        slots = [load(engine, noise(1)), load(engine, noise(2))]
+        for slot in slots:
+            np.testing.assert_array_equal(engine.compose(slot, nobody).canvas, noise(seed))
+            engine.release(slot)
+    engine.close()
+
+
+def test_one_thread_loads_while_another_composes(tiny: Path) -> None:
+    engine = FusedEngine("cpu", tiny, SPEC, slots=3)
+    background = noise(9)
+    engine.set_background(background)
+    loaded: queue.Queue[tuple[int, Slot]] = queue.Queue()
+    room = threading.Semaphore(3)
+
+    def loading() -> None:
+        for seed in range(8):
+            assert room.acquire(timeout=30)
+            loaded.put((seed, load(engine, noise(seed))))
+
+    thread = threading.Thread(target=loading, name="mattecam-test-load")
+    thread.start()
+    for _ in range(8):
+        seed, slot = loaded.get(timeout=30)
+        expected = composed(noise(seed), restore_alpha(tiny_alpha(noise(seed)), *SIZE), background)
+        assert int(np.abs(engine.compose(slot).canvas.astype(int) - expected).max()) <= 1
+        engine.release(slot)
+        room.release()
+    thread.join(30)
+    engine.close()
+
+
+@pytest.mark.parametrize("operators", [("ReduceMean", "Log"), ("ReduceMean",)])
+def test_what_is_no_matte_gives_no_canvas(operators: tuple[str, ...], tmp_path: Path) -> None:
+    """The warm-up's black frame is refused already: its alpha is the logarithm of −1, or −1 itself."""
+    network = write_network(tmp_path / "bad.onnx", operators)
+    with pytest.raises(InferenceFailed, match="no matte"):
+        FusedEngine("cpu", network, SPEC)
+
+
+def test_a_frame_of_another_size_is_refused_and_its_slot_is_free_again(tiny: Path) -> None:
+    engine = FusedEngine("cpu", tiny, SPEC, slots=1)
+    with pytest.raises(ValueError, match="for a buffer of"):
+        engine.load(np.zeros((64, 64, 3), np.uint8))
+    with pytest.raises(ValueError, match="a background of shape"):
+        engine.set_background(np.zeros((64, 64, 3), np.uint8))
+    slot = load(engine, noise(1))
+    with pytest.raises(InferenceFailed, match="without its front half"):
+        engine.matte(slot)
+    engine.close()
+    with pytest.raises(InferenceFailed, match="is closed"):
+        engine.compose(slot)
+
+
+def test_a_provider_that_leaves_nodes_to_the_processor_is_refused(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The provider for Azure stands in for CUDA's: every build has it, and it takes no node."""
+    if "AzureExecutionProvider" not in onnxruntime.get_available_providers():
+        pytest.skip("this build of ONNX Runtime has no provider that takes no node")
+    monkeypatch.setitem(engine_onnxruntime.PROVIDERS, "cuda", "AzureExecutionProvider")
+    monkeypatch.setattr(engine_onnxruntime, "_require_nvidia_device", lambda: None)
+    monkeypatch.setattr(
+        "matting_core.engine_fused._providers", lambda *_: ["AzureExecutionProvider", "CPUExecutionProvider"]
+    )
+    with pytest.raises(EngineError, match="cannot run the whole of a frame's way on Azure") as caught:
+        FusedEngine("cuda", tiny, SPEC)
+    assert caught.value.mend
+
+
+def test_without_onnx_it_says_what_to_install(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matting_core.fused_graph", None)
+    with pytest.raises(EngineError, match="package onnx"):
+        FusedEngine("cpu", tiny, SPEC)
+    with pytest.raises(UsageError, match="openvino"):
+        FusedEngine("openvino", tiny, SPEC)
+
+
+def test_nothing_is_left_that_a_gpu_could_not_run(tmp_path: Path) -> None:
+    """Recording a CUDA graph allows no node on the processor: shapes are folded, and each operator has a kernel."""
+    spec = FusedSpec((720, 1280), (288, 512), yuv=("i420", "nv12"), half=True)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    # Providers choose their nodes after these optimisations and before the others.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(tmp_path / "folded.onnx")
+    graph = build_fused(MODEL, spec).SerializeToString()
+    onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    folded = onnx.load(tmp_path / "folded.onnx").graph
+    assert {node.op_type for node in folded.node} <= CUDA_OPERATORS
+    sides = [side for value in folded.output for side in value.type.tensor_type.shape.dim]
+    assert all(side.dim_value for side in sides), "every size is fixed"
+
+
+def test_tensorrt_keeps_its_engines_by_content_and_never_meets_the_processor(tmp_path: Path) -> None:
+    (first, options), (second, _) = _providers("tensorrt", True, True, tmp_path / "abc")
+    assert [first, second] == ["TensorrtExecutionProvider", "CUDAExecutionProvider"]
+    assert options["trt_engine_cache_path"] == str(tmp_path / "abc")
+    assert options["trt_fp16_enable"] == "1"
+    assert _providers("cuda", False, False, tmp_path)[0][1]["enable_cuda_graph"] == "0"
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("cuda_graph", [False, True])
+def test_cuda_gives_the_processors_canvas(cuda_graph: bool) -> None:
+    spec = FusedSpec((360, 640), (288, 512), yuv=("nv12",))
+    portrait = cv2.imread(str(MODEL.parents[1] / "assets" / "demo_portrait.jpg"))
+    assert portrait is not None
+    frame = cv2.resize(portrait, (640, 360), interpolation=cv2.INTER_AREA)
+    background = np.full_like(frame, 90)
+    engines = [FusedEngine("cuda", MODEL, spec, cuda_graph=cuda_graph), FusedEngine("cpu", MODEL, spec)]
+    for _ in range(3):
+        canvases = []
+        for engine in engines:
+            engine.set_background(background)
+            slot = load(engine, frame)  # type: ignore[arg-type]
+            canvases.append(engine.compose(slot).canvas.astype(int))
+            engine.release(slot)
+        difference = np.abs(canvases[0] - canvases[1])
+        assert float((difference > 2).mean()) < 1e-3, "the network's own sums differ on a GPU"
+        frame = np.ascontiguousarray(frame[:, ::-1])
+    for engine in engines:
+        engine.close()
