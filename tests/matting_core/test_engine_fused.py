@@ -27,9 +27,45 @@ SPEC = FusedSpec(SIZE, NETWORK, yuv=("nv12", "i420"))
 
 # What CUDA's provider has kernels for, of the types that the graph gives them (ONNX Runtime's OperatorKernels.md).
 CUDA_OPERATORS = frozenset(
-    """Abs Add And AveragePool BatchNormalization Cast Clip Concat Constant Conv Div Expand Floor Gather
-    GlobalAveragePool GreaterOrEqual InstanceNormalization LessOrEqual MatMul Max Min Mul Pad ReduceMax
-    ReduceMean ReduceMin Relu Reshape Resize Round Sigmoid Slice Split Squeeze Sub Transpose Unsqueeze""".split()
+    [
+        "Abs",
+        "Add",
+        "And",
+        "AveragePool",
+        "BatchNormalization",
+        "Cast",
+        "Clip",
+        "Concat",
+        "Constant",
+        "Conv",
+        "Div",
+        "Expand",
+        "Floor",
+        "Gather",
+        "GlobalAveragePool",
+        "GreaterOrEqual",
+        "InstanceNormalization",
+        "LessOrEqual",
+        "MatMul",
+        "Max",
+        "Min",
+        "Mul",
+        "Pad",
+        "ReduceMax",
+        "ReduceMean",
+        "ReduceMin",
+        "Relu",
+        "Reshape",
+        "Resize",
+        "Round",
+        "Sigmoid",
+        "Slice",
+        "Split",
+        "Squeeze",
+        "Sub",
+        "Transpose",
+        "Unsqueeze",
+    ]
 )
 
 
