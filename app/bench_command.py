@@ -3,24 +3,28 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from app.camera import open_source
 from app.settings import Scene, Settings, parse_size
 from matting_core.background import open_background
 from matting_core.background_spec import parse_spec
-from matting_core.benchmark import Measurement, machine, measure, versions
+from matting_core.benchmark import Measurement, compare_predictors, machine, measure, versions
 from matting_core.composite import Edges
 from matting_core.engine import create_engine
 from matting_core.errors import MediaError, UsageError
+from matting_core.fit import fit_frame
 from matting_core.frames import Image
 from matting_core.model_store import ModelStore
 from matting_core.pictures import IMAGE_SUFFIXES, read_image
 from matting_core.predictor import Predictor
 from matting_core.preprocess import network_size
-from matting_core.presets import find_preset
+from matting_core.presets import PRESETS, Preset, find_preset
 
 BACKGROUND = "color:#3a2e26"
 DEMO_FRAMES = 30
+PLAIN, PLAIN_SIDE = "plain", 512
+"""What every ratio is against: the released network as it is, in ONNX Runtime on the processor, at 512."""
 
 
 def bench(source: str, size: str, seconds: float, preset: str, engine: str, as_json: bool) -> int:
@@ -28,7 +32,7 @@ def bench(source: str, size: str, seconds: float, preset: str, engine: str, as_j
     width, height = parse_size(size)
     images = _images(source, size)
     settings = Settings(preset=preset)
-    model = ModelStore().locate(settings.model)
+    model = ModelStore().network(settings.model, find_preset(preset).int8)
     runner = create_engine(engine, model)
     looks = Scene()
     edges = Edges(looks.edge_shift, looks.edge_feather, looks.light_wrap, looks.decontaminate)
@@ -55,6 +59,40 @@ def bench(source: str, size: str, seconds: float, preset: str, engine: str, as_j
     }
     print(json.dumps(result) if as_json else _table(measured, f"{result['fps']} fps with {runner.provider}"))
     return 0
+
+
+def compare(source: str, size: str, seconds: float, engine: str, as_json: bool) -> int:
+    """Time the presets beside the plain way (ONNX Runtime, float32, PLAIN_SIDE), frame by frame in turn.
+
+    Timed is `Predictor.predict`: resizing, network and alpha at the frame's size, without smoothing. Returns 0.
+    """
+    width, height = parse_size(size)
+    images = _images(source, size)
+    store, model = ModelStore(), Settings().model
+    plain = Predictor(create_engine("cpu", store.network(model, int8=False)), Preset(PLAIN, PLAIN_SIDE, int8=False))
+    contenders = {PLAIN: plain}
+    for preset in PRESETS.values():
+        contenders[preset.name] = Predictor(create_engine(engine, store.network(model, preset.int8)), preset)
+    try:
+        fitted = (fit_frame(image, width, height, mirror=False) for image in images)
+        rows = compare_predictors(contenders, fitted, seconds)
+    finally:
+        for predictor in contenders.values():
+            predictor.engine.close()
+    result = {"frame_size": f"{width}x{height}", "model": model, "rows": rows, "machine": machine()}
+    result["versions"] = versions()
+    print(json.dumps(result) if as_json else _comparison(rows))
+    return 0
+
+
+def _comparison(rows: dict[str, dict[str, Any]]) -> str:
+    lines = [f"{'preset':9} {'input':>9} {'p50 ms':>8} {'p10–p90':>13} {'faster':>7} {'mean |Δα|':>10}  with"]
+    lines += [
+        f"{name:9} {row['input_size']:>9} {row['p50_ms']:8.2f} {row['p10_ms']:6.1f}–{row['p90_ms']:<6.1f} "
+        f"{row['times_as_fast']:6.2f}× {row['mean_difference']:10.4f}  {row['provider']}"
+        for name, row in rows.items()
+    ]
+    return "\n".join(lines)
 
 
 def _images(source: str, size: str) -> Iterator[Image]:

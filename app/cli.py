@@ -78,8 +78,10 @@ def _process(options: argparse.Namespace) -> int:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    from app.bench_command import bench
+    from app.bench_command import bench, compare
 
+    if options.compare:
+        return compare(options.source, options.size, options.seconds, options.engine, options.json)
     return bench(
         source=options.source,
         size=options.size,
@@ -178,6 +180,7 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--source", default="demo", metavar="PATH", help="a video or image file; the demo by default")
     bench.add_argument("--size", default="1280x720", metavar="WxH")
     bench.add_argument("--seconds", type=_seconds, default=10.0, metavar="N")
+    bench.add_argument("--compare", action="store_true", help="time all presets beside plain float32, in turn")
     add_engine_options(bench, DEFAULT_PRESET, "auto")
 
     evaluation = add("eval", _eval, "Measure the mattes of a folder of pictures or clips against true ones.")

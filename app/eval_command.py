@@ -94,7 +94,9 @@ def evaluate(
     model = model or MODEL
     found = find_pairs(folder, layout)
     evaluation = Evaluation(
-        create_engine(engine, ModelStore().locate(model)), find_preset(preset), Worst() if report else None
+        create_engine(engine, ModelStore().network(model, find_preset(preset).int8)),
+        find_preset(preset),
+        Worst() if report else None,
     )
     items = [*found.pairs, *found.clips]
     began_s = time.monotonic()

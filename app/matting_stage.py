@@ -4,13 +4,12 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from app.board import Board
 from app.mailbox import Mailbox
 from app.settings import Settings
 from app.stats import StatsRecorder
-from matting_core.engine import MattingEngine, create_engine
+from matting_core.engine import MattingEngine, Network, create_engine
 from matting_core.engine_names import fallback_order
 from matting_core.errors import EngineError, InferenceFailed
 from matting_core.fit import fit_frame
@@ -26,7 +25,7 @@ POLL_S = 0.2
 FAILURES_BEFORE_REBUILD = 3
 SUCCESSES_TO_TRUST = 100
 
-EngineFactory = Callable[[str, Path], MattingEngine]
+EngineFactory = Callable[[str, Network], MattingEngine]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ class MattingStage:
         """Matte frames until told to stop. Raises when no engine is left that works."""
         self._board.set(matting="starting")
         settings = self._settings()
-        model = ModelStore().locate(settings.model)
+        model = ModelStore().network(settings.model, find_preset(settings.preset).int8)
         self._engines_left = list(fallback_order(settings.engine))
         predictor = self._start(settings.engine, model)
         taken = settled = 0
@@ -88,7 +87,7 @@ class MattingStage:
             self._stats.count("dropped_unmatted", taken - settled)
             predictor.engine.close()
 
-    def _start(self, name: str, model: Path) -> Predictor:
+    def _start(self, name: str, model: Network) -> Predictor:
         settings = self._settings()
         engine = self._engine_factory(name, model)
         predictor = Predictor(engine, find_preset(settings.preset), settings.smoothing)
@@ -137,7 +136,7 @@ class MattingStage:
         self._last_error = error
         return self._failures >= FAILURES_BEFORE_REBUILD
 
-    def _replace(self, predictor: Predictor, model: Path) -> Predictor:
+    def _replace(self, predictor: Predictor, model: Network) -> Predictor:
         """The same engine built again; where that did not help before, the next one in the order."""
         name = predictor.engine.name
         predictor.engine.close()

@@ -57,8 +57,14 @@ def process(
     """
     _check_paths(source, output, alpha)
     model = model or MODEL
+    chosen = find_preset(preset)
+    network = ModelStore().network(model, chosen.int8)
     job = Job(
-        create_engine(engine, ModelStore().locate(model)), find_preset(preset), parse_spec(background), output, alpha
+        create_engine(engine, network),
+        chosen,
+        parse_spec(background),
+        output,
+        alpha,
     )
     began_s = time.monotonic()
     try:

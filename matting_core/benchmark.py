@@ -3,9 +3,10 @@
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,8 +14,9 @@ import numpy as np
 from matting_core.background import Background
 from matting_core.composite import Compositor, Edges
 from matting_core.fit import fit_frame
-from matting_core.frames import Frame, Image
+from matting_core.frames import Alpha, Frame, Image
 from matting_core.predictor import Predictor
+from matting_core.preprocess import network_size
 
 WARM_UP_FRAMES = 3
 PACKAGES = ("onnxruntime", "onnxruntime-gpu", "openvino", "opencv-python", "numpy")
@@ -85,6 +87,51 @@ def measure(
         spent += time.perf_counter() - began
         frames += 1
     return Measurement(frames, spent, stages)
+
+
+def compare_predictors(
+    contenders: Mapping[str, Predictor], images: Iterator[Image], seconds: float
+) -> dict[str, dict[str, Any]]:
+    """Time predictors on the same frames, each in its turn, so that what else the machine does falls on all alike.
+
+    The first contender is what the others are held against. images: all of one size. seconds: of the timed part; at
+    least one frame is. Gives for each input_size, provider, p10_ms, p50_ms, p90_ms, times_as_fast (ratio of medians)
+    and mean_difference (of alpha from the first's, in [0, 1]).
+    """
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    differences: dict[str, list[float]] = {name: [] for name in contenders}
+    frames, began = -WARM_UP_FRAMES, time.perf_counter()
+    while frames < 1 or time.perf_counter() - began < seconds:
+        if frames == 0:
+            began = time.perf_counter()
+        image = next(images)
+        first: Alpha | None = None
+        for name, predictor in contenders.items():
+            start = time.perf_counter()
+            matted = predictor.predict(Frame(image, start, max(frames, 0)))
+            spent = time.perf_counter() - start
+            assert matted is not None, "without smoothing no frame is held back"
+            first = matted.alpha if first is None else first
+            if frames >= 0:
+                times[name].append(spent * 1e3)
+                differences[name].append(float(cv2.absdiff(matted.alpha, first).mean()) / 255)
+        frames += 1
+    reference = float(np.median(next(iter(times.values()))))
+    rows = {}
+    for name, predictor in contenders.items():
+        p10, p50, p90 = (float(value) for value in np.percentile(times[name], (10, 50, 90)))
+        h, w = network_size(image.shape[0], image.shape[1], predictor.preset.long_side)
+        rows[name] = {
+            "input_size": f"{w}x{h}",
+            "provider": predictor.engine.provider,
+            "p10_ms": round(p10, 3),
+            "p50_ms": round(p50, 3),
+            "p90_ms": round(p90, 3),
+            "times_as_fast": round(reference / p50, 3),
+            "mean_difference": round(float(np.mean(differences[name])), 5),
+            "frames": len(times[name]),
+        }
+    return rows
 
 
 def machine() -> dict[str, str | int]:

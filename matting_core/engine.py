@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -37,6 +37,13 @@ class MattingEngine(Protocol):
         ...
 
 
+class Network(NamedTuple):
+    """The files of one network. int8: its quantised form (`quantised.py`), run instead by the engines that can."""
+
+    float32: Path
+    int8: Path | None = None
+
+
 ENGINES: dict[str, Callable[[Path], MattingEngine]] = {
     "cuda": lambda model: OnnxRuntimeEngine("cuda", model),
     "tensorrt": lambda model: OnnxRuntimeEngine("tensorrt", model),
@@ -48,18 +55,22 @@ ENGINES: dict[str, Callable[[Path], MattingEngine]] = {
 }
 
 
-def create_engine(name: str, model: Path) -> MattingEngine:
-    """The engine of that name for an ONNX model; 'auto' takes the first of AUTO_ORDER that starts.
+RUN_INT8 = ("openvino",)
+
+
+def create_engine(name: str, model: Path | Network) -> MattingEngine:
+    """The engine of that name for an ONNX file or a Network; 'auto' takes the first of AUTO_ORDER that starts.
 
     Raises EngineError that says why and what to install, UsageError for an unknown name.
     """
     candidates = fallback_order(name)
+    network = model if isinstance(model, Network) else Network(model)
     if name != "auto":
-        return ENGINES[name](model)
+        return _create(name, network)
     reasons = []
     for candidate in candidates:
         try:
-            return ENGINES[candidate](model)
+            return _create(candidate, network)
         except EngineError as error:
             log.info("engine %s is not for this machine: %s", candidate, error)
             reasons.append(f"{candidate}: {error.problem}")
@@ -67,6 +78,10 @@ def create_engine(name: str, model: Path) -> MattingEngine:
         f"No inference engine works here ({' '.join(reasons)})",
         "Install one with: pip install openvino",
     )
+
+
+def _create(name: str, network: Network) -> MattingEngine:
+    return ENGINES[name](network.int8 if network.int8 and name in RUN_INT8 else network.float32)
 
 
 def checked_predict(engine: MattingEngine, blob: Blob) -> FloatAlpha:

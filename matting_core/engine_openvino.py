@@ -9,6 +9,7 @@ from matting_core.errors import EngineError, InferenceFailed
 from matting_core.frames import FloatAlpha
 from matting_core.openvino_import import import_openvino
 from matting_core.preprocess import Blob
+from matting_core.quantised import SUFFIX, read_quantised
 
 DEVICES = {"openvino": "CPU", "openvino-gpu": "GPU"}
 
@@ -32,8 +33,9 @@ class OpenVinoEngine:
                 raise EngineError(
                     f"OpenVINO finds no {self._device} on this machine.", "Choose the engine openvino or auto."
                 )
-            self.provider = f"OpenVINO {found[0]}"
-            self._model = self._core.read_model(model)
+            quantised = model.suffix == SUFFIX
+            self.provider = f"OpenVINO {found[0]} {'int8' if quantised else 'float32'}"
+            self._model = read_quantised(openvino, self._core, model) if quantised else self._core.read_model(model)
         except RuntimeError as error:
             raise EngineError(f"OpenVINO cannot load {model.name}: {_first_line(error)}") from error
 

@@ -39,6 +39,7 @@ class ModelEntry(BaseModel):
     source: str = ""
     source_page: str = ""
     needs: str = ""
+    int8_of: str = ""
     input: dict[str, Any] = Field(default_factory=dict)
     measured: dict[str, Any] = Field(default_factory=dict)
     path: Path | None = Field(None, exclude=True)

@@ -14,6 +14,7 @@ from typing import Any
 import platformdirs
 
 from matting_core.download import Progress, download
+from matting_core.engine import Network
 from matting_core.errors import ModelError, UsageError
 from matting_core.manifest import MANIFEST, NAME_PATTERN, ModelEntry, read_manifest, write_manifest
 from matting_core.model_check import check_matting_model
@@ -83,6 +84,8 @@ class ModelStore:
                 f"The model '{name}' is a PyTorch checkpoint, which is no model to run yet.",
                 f"Fetch it with `models get {name}`, then make one of it with `models import FILE`.",
             )
+        if entry.int8_of:
+            raise ModelError(f"The model '{name}' is the int8 form of another.", f"Choose {entry.int8_of}.")
         if problem := self._problem(entry):
             raise ModelError(problem, _restore(entry))
         return entry
@@ -92,6 +95,18 @@ class ModelStore:
         path = self.find(name).path
         assert path is not None, "an entry without a problem is installed"
         return path
+
+    def network(self, name: str, int8: bool = True) -> Network:
+        """The checked files of an installed model. int8: with its quantised form, if there is one that is sound.
+
+        Raises as `find` does.
+        """
+        forms = [entry for entry in self.list() if int8 and entry.int8_of == name]
+        for form in forms:
+            if problem := self._problem(form):
+                log.warning("%s", problem)
+        sound = [form.path for form in forms if not self._problem(form)]
+        return Network(self.locate(name), sound[0] if sound else None)
 
     def verify(self) -> tuple[Verification, ...]:
         """Check every installed model's hash, and that what should be there is."""

@@ -7,15 +7,21 @@ from matting_core.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """name; long_side: the network input's longer side in pixels, a multiple of 32."""
+    """name; long_side: the network input's longer side in pixels, a multiple of 32; int8: where an engine can."""
 
     name: str
     long_side: int
+    int8: bool = True
 
 
 PRESETS = {
     preset.name: preset
-    for preset in (Preset("fast", 384), Preset("balanced", 512), Preset("quality", 640), Preset("ultra", 768))
+    for preset in (
+        Preset("fast", 384),
+        Preset("balanced", 512),
+        Preset("quality", 640),
+        Preset("ultra", 768, int8=False),
+    )
 }
 DEFAULT_PRESET = "balanced"
 

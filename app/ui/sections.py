@@ -136,4 +136,4 @@ def model_names() -> list[str]:
     """Every model that is known here."""
     from matting_core.model_store import ModelStore
 
-    return [model.name for model in ModelStore().list()]
+    return [model.name for model in ModelStore().list() if not model.int8_of]

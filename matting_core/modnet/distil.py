@@ -133,7 +133,7 @@ def merge(truth: Alpha, teacher: Alpha) -> Alpha:
             "Give mattes of their pictures' sizes.",
         )
     radius = max(1, round(BAND_SHARE * sum(truth.shape) / 2))
-    trimap = make_trimap(truth.astype(np.float32) / 255, radius, radius)
+    trimap = make_trimap(truth.astype(np.float32) / np.float32(255), radius, radius)
     return np.where(trimap == 0.5, teacher, np.where(trimap > 0.5, 255, 0)).astype(np.uint8)
 
 

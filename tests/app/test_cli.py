@@ -16,6 +16,7 @@ from app import settings as settings_file
 from app.cli import main
 from app.settings import Settings
 from matting_core.model_store import ModelStore
+from matting_core.presets import PRESETS
 from tests.support.tiny_onnx import write_network
 
 MAIN = Path(__file__).resolve().parents[2] / "main.py"
@@ -139,6 +140,19 @@ def test_a_reader_that_leaves_early_gets_no_traceback() -> None:
     )
     os.close(writer)
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_bench_compares_the_presets_with_plain_float32(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--compare", "--size", "320x180", "--seconds", "0.2", "--json"]) == 0
+    rows = last_json(capsys)["rows"]
+    assert list(rows) == ["plain", *PRESETS]
+    assert rows["plain"]["times_as_fast"] == 1
+    assert rows["plain"]["mean_difference"] == 0
+    assert rows["balanced"]["input_size"] == rows["plain"]["input_size"] == "512x288"
+    for row in rows.values():
+        assert row["frames"] >= 1
+        assert 0 < row["p10_ms"] <= row["p50_ms"] <= row["p90_ms"]
+        assert 0 <= row["mean_difference"] < 0.05
 
 
 def test_bench_times_every_stage(capsys: pytest.CaptureFixture[str]) -> None:

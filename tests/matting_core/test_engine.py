@@ -26,7 +26,7 @@ def test_the_names_are_the_registry() -> None:
 
 def test_openvino_and_onnx_runtime_agree_at_two_sizes() -> None:
     engines = [create_engine(name, MODEL) for name in ("openvino", "cpu")]
-    assert engines[0].provider == "OpenVINO CPU"
+    assert engines[0].provider == "OpenVINO CPU float32"
     assert engines[1].provider == "CPUExecutionProvider"
     for size in ((256, 256), (160, 256)):
         blob = to_blob(shrink(PORTRAIT, size))
