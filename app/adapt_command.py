@@ -16,7 +16,7 @@ from matting_core.errors import UsageError
 from matting_core.manifest import ModelEntry
 from matting_core.model_store import ModelStore
 from matting_core.modnet import require_train_extra
-from matting_core.presets import find_preset
+from matting_core.presets import AUTO_MODEL, RELEASED, find_preset
 
 if TYPE_CHECKING:
     from matting_core.modnet.adapt import Adapted, Progress
@@ -46,7 +46,7 @@ def adapt(
     require_train_extra("Adapting a model")
     settings, _ = settings_file.load()
     store = store or ModelStore()
-    original = store.find(settings.model)
+    original = store.find(RELEASED if settings.model == AUTO_MODEL else settings.model)
     name = store.free_name(output or f"{original.name}_room", exactly=output is not None)
     if not source.exists():
         raise UsageError(f"The clip {source} does not exist.", "Check the path.")

@@ -19,7 +19,7 @@ from matting_core.model_store import ModelStore
 from matting_core.pictures import IMAGE_SUFFIXES, read_image
 from matting_core.predictor import Predictor
 from matting_core.preprocess import network_size
-from matting_core.presets import PRESETS, Preset, find_preset
+from matting_core.presets import PRESETS, RELEASED, Preset, find_preset
 
 BACKGROUND = "color:#3a2e26"
 DEMO_FRAMES = 30
@@ -30,13 +30,12 @@ PLAIN, PLAIN_SIDE = "plain", 512
 def bench(source: str, size: str, seconds: float, preset: str, engine: str, as_json: bool) -> int:
     """Measure and print; source: 'demo', an image or a video. Returns the exit code."""
     width, height = parse_size(size)
-    images = _images(source, size)
-    settings = Settings(preset=preset)
-    model = ModelStore().network(settings.model, find_preset(preset).int8)
-    runner = create_engine(engine, model)
+    images = endless_images(source, size)
+    chosen = find_preset(preset)
+    runner = create_engine(engine, ModelStore().network(chosen.model, chosen.int8))
     looks = Scene()
     edges = Edges(looks.edge_shift, looks.edge_feather, looks.light_wrap, looks.decontaminate)
-    predictor = Predictor(runner, find_preset(preset), looks.smoothing)
+    predictor = Predictor(runner, chosen, looks.smoothing)
     background = open_background(parse_spec(BACKGROUND), width, height)
     try:
         measured = measure(images, predictor, background, (width, height), edges, seconds)
@@ -49,7 +48,7 @@ def bench(source: str, size: str, seconds: float, preset: str, engine: str, as_j
         "seconds": round(measured.seconds, 3),
         "provider": runner.provider,
         "engine": runner.name,
-        "model": settings.model,
+        "model": chosen.model,
         "preset": preset,
         "input_size": f"{w}x{h}",
         "frame_size": f"{width}x{height}",
@@ -67,19 +66,19 @@ def compare(source: str, size: str, seconds: float, engine: str, as_json: bool) 
     Timed is `Predictor.predict`: resizing, network and alpha at the frame's size, without smoothing. Returns 0.
     """
     width, height = parse_size(size)
-    images = _images(source, size)
-    store, model = ModelStore(), Settings().model
-    plain = Predictor(create_engine("cpu", store.network(model, int8=False)), Preset(PLAIN, PLAIN_SIDE, int8=False))
+    images = endless_images(source, size)
+    store = ModelStore()
+    plain = Predictor(create_engine("cpu", store.network(RELEASED, int8=False)), Preset(PLAIN, PLAIN_SIDE, int8=False))
     contenders = {PLAIN: plain}
     for preset in PRESETS.values():
-        contenders[preset.name] = Predictor(create_engine(engine, store.network(model, preset.int8)), preset)
+        contenders[preset.name] = Predictor(create_engine(engine, store.network(preset.model, preset.int8)), preset)
     try:
         fitted = (fit_frame(image, width, height, mirror=False) for image in images)
         rows = compare_predictors(contenders, fitted, seconds)
     finally:
         for predictor in contenders.values():
             predictor.engine.close()
-    result = {"frame_size": f"{width}x{height}", "model": model, "rows": rows, "machine": machine()}
+    result = {"frame_size": f"{width}x{height}", "rows": rows, "machine": machine()}
     result["versions"] = versions()
     print(json.dumps(result) if as_json else _comparison(rows))
     return 0
@@ -95,7 +94,7 @@ def _comparison(rows: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _images(source: str, size: str) -> Iterator[Image]:
+def endless_images(source: str, size: str) -> Iterator[Image]:
     """Pictures without end, decoded beforehand where that is possible, so that only our own work is timed."""
     if source == "demo":
         demo = open_source(Settings(camera="demo", camera_size=size, camera_fps=240))

@@ -9,7 +9,7 @@ from typing import Any
 from tqdm import tqdm
 
 from app.eval_report import Case, Worst, render_report
-from app.process_command import MODEL, SMOOTHING
+from app.process_command import SMOOTHING
 from matting_core.atomic import write_atomically
 from matting_core.engine import MattingEngine, create_engine
 from matting_core.errors import MediaError, UsageError
@@ -91,13 +91,11 @@ def evaluate(
     """
     if report is not None and (report.is_dir() or report.suffix.lower() not in {".html", ".htm"}):
         raise UsageError(f"The report {report} is not the name of a page.", "Give one that ends in .html.")
-    model = model or MODEL
     found = find_pairs(folder, layout)
-    evaluation = Evaluation(
-        create_engine(engine, ModelStore().network(model, find_preset(preset).int8)),
-        find_preset(preset),
-        Worst() if report else None,
-    )
+    chosen = find_preset(preset)
+    model = chosen.model_for(model)
+    engine_in_use = create_engine(engine, ModelStore().network(model, chosen.int8))
+    evaluation = Evaluation(engine_in_use, chosen, Worst() if report else None)
     items = [*found.pairs, *found.clips]
     began_s = time.monotonic()
     try:

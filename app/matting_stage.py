@@ -65,7 +65,8 @@ class MattingStage:
         """Matte frames until told to stop. Raises when no engine is left that works."""
         self._board.set(matting="starting")
         settings = self._settings()
-        model = ModelStore().network(settings.model, find_preset(settings.preset).int8)
+        preset = find_preset(settings.preset)
+        model = ModelStore().network(preset.model_for(settings.model), preset.int8)
         self._engines_left = list(fallback_order(settings.engine))
         predictor = self._start(settings.engine, model)
         taken = settled = 0

@@ -23,7 +23,6 @@ from matting_core.predictor import Predictor, matte_still
 from matting_core.preprocess import network_size
 from matting_core.presets import Preset, find_preset
 
-MODEL = "modnet_photographic"
 SMOOTHING = "motion"
 
 
@@ -56,8 +55,8 @@ def process(
     Raises UsageError and MediaError, with nothing half-written.
     """
     _check_paths(source, output, alpha)
-    model = model or MODEL
     chosen = find_preset(preset)
+    model = chosen.model_for(model)
     network = ModelStore().network(model, chosen.int8)
     job = Job(
         create_engine(engine, network),

@@ -18,6 +18,7 @@ from app.status import Status
 from matting_core.background import open_background
 from matting_core.background_spec import parse_spec
 from matting_core.errors import MattecamError
+from matting_core.presets import find_preset
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +112,7 @@ def _report(pipeline: Pipeline, status: Status, settings: Settings, seconds: flo
         "fps": round(stats.shown / seconds, 2),
         "provider": status.provider,
         "engine": status.engine,
-        "model": settings.model,
+        "model": find_preset(settings.preset).model_for(settings.model),
         "input_size": status.input_size,
         "source": status.source,
         "outputs": list(status.outputs),

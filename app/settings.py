@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from matting_core.atomic import write_atomically
 from matting_core.background_spec import parse_spec
 from matting_core.errors import SettingsError, UsageError
-from matting_core.presets import DEFAULT_PRESET, find_preset
+from matting_core.presets import AUTO_MODEL, DEFAULT_PRESET, find_preset
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Settings(Scene):
     camera_mjpeg: bool = True
     engine: str = "auto"
     preset: str = DEFAULT_PRESET
-    model: str = "modnet_photographic"
+    model: str = Field(AUTO_MODEL, description="'auto': the preset's, or one of `models list`")
     output_size: str = Field("1280x720", pattern=SIZE_PATTERN)
     output_fps: int = Field(60, ge=1, le=240, description="the most that is sent; a slower camera sets the pace")
     virtual_camera: bool = True

@@ -4,14 +4,25 @@ from dataclasses import dataclass
 
 from matting_core.errors import UsageError
 
+RELEASED = "modnet_photographic"
+AUTO_MODEL = "auto"
+
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """name; long_side: the network input's longer side in pixels, a multiple of 32; int8: where an engine can."""
+    """name; long_side: the network input's longer side in pixels, a multiple of 32.
+
+    int8: quantised, where the engine can and the model has such a form. model: which network, if the user chose none.
+    """
 
     name: str
     long_side: int
     int8: bool = True
+    model: str = RELEASED
+
+    def model_for(self, chosen: str | None) -> str:
+        """The model's name: the user's own choice, or with AUTO_MODEL or none the preset's."""
+        return self.model if chosen in (None, AUTO_MODEL) else chosen
 
 
 PRESETS = {

@@ -9,7 +9,7 @@ from app.ui.jobs import Lane
 from app.ui.store import SettingsStore
 from app.ui.widgets import Combo, MutedLabel, Section, Slider, Switch, labelled
 from matting_core.engine_names import ENGINE_NAMES
-from matting_core.presets import PRESETS
+from matting_core.presets import AUTO_MODEL, PRESETS
 
 OUTPUT_SIZES = ("640x360", "1280x720", "1920x1080")
 OUTPUT_RATES = (15, 24, 25, 30, 50, 60)
@@ -75,7 +75,7 @@ class QualitySection(Section):
         }
         engines = [(known.get(name, name), name) for name in ENGINE_NAMES]
         fill_combo(self.engine, engines, store.settings.engine)
-        fill_combo(self.model, (), store.settings.model)
+        fill_combo(self.model, [(self.tr("The preset's own"), AUTO_MODEL)], store.settings.model)
         for label, combo, field in (
             (self.tr("Preset"), self.preset, "preset"),
             (self.tr("Engine"), self.engine, "engine"),
@@ -96,7 +96,8 @@ class QualitySection(Section):
         self.running.say(self.tr("Running: {0}").format(" · ".join(parts)) if parts else "")
 
     def _show_models(self, names: list[str]) -> None:
-        fill_combo(self.model, [(name, name) for name in names], self._store.settings.model)
+        models = [(self.tr("The preset's own"), AUTO_MODEL), *((name, name) for name in names)]
+        fill_combo(self.model, models, self._store.settings.model)
 
 
 class OutputSection(Section):
