@@ -17,7 +17,18 @@ from onnx import TensorProto, helper
 from matting_core import foreground as rule
 from matting_core.errors import EngineError
 from matting_core.fused_network import OPSET, load_network, network_names
-from matting_core.fused_ops import GraphWriter, area, box_mean, box_sum, half_size, halve, linear, linear_float, shrink
+from matting_core.fused_ops import (
+    GraphWriter,
+    area,
+    box_mean,
+    box_sum,
+    half_size,
+    halve,
+    linear,
+    linear_words,
+    remap_words,
+    shrink,
+)
 from matting_core.fused_spec import FusedSpec, Part
 
 SMALLEST = 96
@@ -142,7 +153,7 @@ class _Fused:
         quarter = half_size(half)
         picture, alpha = (halve(g, halve(g, values, self.spec.size), half) for values in (self._frame, matte))
         plates = [self._plate(picture, alpha, kind, quarter) for kind in (rule.PERSON, rule.ROOM)]
-        full = linear_float(g, g.add("Concat", *plates, axis=1), 8, self.spec.size)
+        full = remap_words(g, g.add("Concat", *plates, axis=1), 8, quarter, self.spec.size)
         near, near_weight, far, far_weight = g.split(full, [3, 1, 3, 1], axis=1)
         person = g.add("Mul", near, g.add("Div", g.number(255), near_weight))
         room = g.add("Mul", far, g.add("Div", g.number(255), far_weight))
@@ -170,7 +181,7 @@ class _Fused:
         far_weight = g.slice(far, {1: (3, 4, 1)})
         far = g.add("Mul", far, g.add("Div", g.number(255 * rule.FAR_WEIGHT), far_weight))
         far = g.add("Round", g.add("Mul", far, g.number(rule.NEAR[0] * rule.NEAR[1])))
-        return g.add("Add", near, linear_float(g, far, 4, size))
+        return g.add("Add", near, linear_words(g, far, half_size(eighth), size))
 
     def _give_yuv(self, canvas: str) -> None:
         """The canvas as OpenCV converts it: chroma is that of the upper left pixel of each four."""

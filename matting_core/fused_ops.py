@@ -123,11 +123,37 @@ def halve(graph: GraphWriter, image: str, size: tuple[int, int]) -> str:
     return linear(graph, image, size, half_size(size))
 
 
-def linear_float(graph: GraphWriter, values: str, channels: int, to: tuple[int, int]) -> str:
-    """Bilinear interpolation of 16-bit whole numbers with aligned pixel centres, rounded to whole numbers again."""
-    sizes = graph.constant(np.array([1, channels, *to], np.int64))
-    grown = graph.add("Resize", values, "", "", sizes, mode="linear", coordinate_transformation_mode="half_pixel")
-    return graph.add("Round", grown)
+def linear_words(graph: GraphWriter, values: str, size: tuple[int, int], to: tuple[int, int]) -> str:
+    """cv2.resize with INTER_LINEAR of 16-bit whole numbers, as OpenCV's builds for x86 mix them (by IPP).
+
+    Other builds have another order of sums, and one next to a half may then be rounded the other way.
+    """
+    scales = [length / goal for length, goal in zip(size, to, strict=True)]
+    at = [(np.arange(goal) + 0.5) * scale - 0.5 for goal, scale in zip(to, scales, strict=True)]
+    return _mixed(graph, values, size, (at[0], at[1]))
+
+
+def remap_words(graph: GraphWriter, values: str, channels: int, size: tuple[int, int], to: tuple[int, int]) -> str:
+    """cv2.remap of 16-bit whole numbers, enlarged with aligned pixel centres, at `foreground`'s float32 positions."""
+    if to == (4 * size[0], 4 * size[1]):  # weights are eighths then, and every order of sums is exact
+        sizes = graph.constant(np.array([1, channels, *to], np.int64))
+        grown = graph.add("Resize", values, "", "", sizes, mode="linear", coordinate_transformation_mode="half_pixel")
+        return graph.add("Round", grown)
+    scales = [length / goal for length, goal in zip(size, to, strict=True)]
+    at = [np.arange(goal, dtype=np.float32) * scale + (scale - 1) / 2 for goal, scale in zip(to, scales, strict=True)]
+    return _mixed(graph, values, size, (at[0], at[1]))
+
+
+def _mixed(graph: GraphWriter, values: str, size: tuple[int, int], at: tuple[Array, Array]) -> str:
+    """Bilinear values at these rows and columns, a + t(b − a) across and then down, rounded to whole numbers."""
+    for axis, shape in ((3, (1, 1, 1, -1)), (2, (1, 1, -1, 1))):
+        where, last = at[axis - 2], size[axis - 2] - 1
+        first = np.floor(where)
+        pair = (np.clip(index, 0, last).astype(np.int64) for index in (first, first + 1))
+        one, other = (graph.add("Gather", values, graph.constant(index), axis=axis) for index in pair)
+        share = graph.constant((where - first).astype(np.float32).reshape(shape))
+        values = graph.add("Add", one, graph.add("Mul", graph.add("Sub", other, one), share))
+    return graph.add("Round", values)
 
 
 def box_mean(graph: GraphWriter, values: str, side: int) -> str:

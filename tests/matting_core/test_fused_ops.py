@@ -74,6 +74,31 @@ def test_area_interpolation_rounds_halves_as_opencv_does() -> None:
     np.testing.assert_array_equal(answer, cv2.resize(image, (640, 480), interpolation=cv2.INTER_AREA))
 
 
+@pytest.mark.parametrize(("size", "to"), [((23, 40), (90, 160)), ((30, 53), (120, 212)), ((16, 27), (61, 108))])
+def test_sums_in_16_bits_are_enlarged_as_opencv_does(size: Size, to: Size) -> None:
+    """Builds of OpenCV order their sums differently: those next to a half may fall to either side."""
+    sums = noise(*size, 4).astype(np.uint16)
+    expected = cv2.resize(sums, to[::-1]).astype(np.float32)
+    difference = np.abs(run(lambda graph, values: fused_ops.linear_words(graph, values, size, to), sums) - expected)
+    assert float(difference.max()) <= 1
+    assert float((difference > 0).mean()) < 2e-3
+
+
+@pytest.mark.parametrize(("size", "to"), [((90, 160), (360, 640)), ((61, 108), (242, 430)), ((61, 107), (241, 427))])
+def test_plates_are_sampled_where_the_compositor_does(size: Size, to: Size) -> None:
+    sums = noise(*size, 4).astype(np.uint16)
+    columns, rows = (
+        np.arange(goal, dtype=np.float32) * (length / goal) + (length / goal - 1) / 2
+        for length, goal in ((size[1], to[1]), (size[0], to[0]))
+    )
+    where = np.meshgrid(columns, rows)
+    expected = cv2.remap(sums, *where, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
+    answer = run(lambda graph, values: fused_ops.remap_words(graph, values, 4, size, to), sums)
+    difference = np.abs(answer - expected)
+    assert float(difference.max()) <= 1
+    assert float((difference > 0).mean()) < 1e-4
+
+
 def test_boxes_mirror_the_picture_beyond_its_border() -> None:
     image = noise(23, 40, 4)
     total = run(lambda graph, picture: fused_ops.box_sum(graph, picture, 3), image)
