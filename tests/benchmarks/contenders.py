@@ -11,14 +11,13 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from app.process_command import MODEL
 from app.settings import Scene
 from matting_core.engine import create_engine
 from matting_core.frames import Alpha, Array, Frame, Image
 from matting_core.model_store import ModelStore
 from matting_core.predictor import Predictor
 from matting_core.preprocess import MULTIPLE, Blob, network_size, restore_alpha, shrink, to_blob
-from matting_core.presets import PRESETS, find_preset
+from matting_core.presets import PRESETS, RELEASED, find_preset
 
 THREADS = 2
 PLAIN_LONG_SIDE = 512
@@ -87,8 +86,9 @@ class MattecamPreset:
 
     def open(self) -> str:
         """See Contender.open."""
-        engine = create_engine("auto", ModelStore().locate(MODEL))
-        self._predictor = Predictor(engine, find_preset(self._preset), Scene().smoothing)
+        preset = find_preset(self._preset)
+        engine = create_engine("auto", ModelStore().network(preset.model, preset.int8))
+        self._predictor = Predictor(engine, preset, Scene().smoothing)
         return engine.provider
 
     def matte(self, frame: Image) -> Alpha:
@@ -124,7 +124,7 @@ class PlainModnet(Memoryless):
 
     def open(self) -> str:
         """See Contender.open."""
-        self._session = _onnx_session(ModelStore().locate(MODEL))
+        self._session = _onnx_session(ModelStore().locate(RELEASED))
         self._input = self._session.get_inputs()[0].name
         return "ONNX Runtime CPU fp32"
 
@@ -162,7 +162,7 @@ class DemoModnetTorch(DemoModnet):
 
         torch.set_num_threads(THREADS)
         self._torch: Any = torch
-        self._network = load_network(ModelStore().locate(MODEL)).model
+        self._network = load_network(ModelStore().locate(RELEASED)).model
         return "PyTorch CPU fp32"
 
     def _run(self, blob: Blob) -> Any:
