@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from matting_core.errors import UsageError
 
 RELEASED = "modnet_photographic"
+FAST = "mattecam_fast"
 AUTO_MODEL = "auto"
 
 
@@ -28,7 +29,7 @@ class Preset:
 PRESETS = {
     preset.name: preset
     for preset in (
-        Preset("fast", 384),
+        Preset("fast", 512, model=FAST),
         Preset("balanced", 512),
         Preset("quality", 640),
         Preset("ultra", 768, int8=False),

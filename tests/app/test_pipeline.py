@@ -70,7 +70,7 @@ def test_every_frame_is_accounted_for_and_the_person_stands_on_the_background(ri
     rig.until(lambda: pipeline.status().stats.shown >= 20)
     status = pipeline.status()
     assert (status.capture, status.matting, status.output) == ("running", "running", "running")
-    assert (status.engine, status.provider, status.input_size) == ("auto", "made up", "384x224")
+    assert (status.engine, status.provider, status.input_size) == ("auto", "made up", "512x320")
     assert rig.shows_person()
     newest = rig.memory.newest
     assert newest is not None
