@@ -18,7 +18,7 @@ from matting_core.foreground import (
 )
 from matting_core.frames import Alpha, Array, Image, MattedFrame
 
-_CHUNK = 1 << 12  # pixels blended at a time: the float work stays in the cache and no buffer grows with the band
+_CHUNK = 1 << 13  # pixels blended at a time: the float work stays in the cache and no buffer grows with the band
 _REFERENCE_HEIGHT = 720  # edge controls are in pixels of a picture this high
 _WRAP_REACH = 7  # box, in quarter-size pixels, over which the background's light creeps onto the person
 _WRAP_GAIN = 0.6  # at full strength, the most of the background's light that is laid over the rim
@@ -55,8 +55,9 @@ class Compositor:
         background, canvas: uint8 H×W×3 BGR, C-contiguous, of the size given at the start; canvas is overwritten
         whole, and may be the background itself. Without a background the canvas takes the person's own colours,
         unblended, black where alpha is 0: what an output that carries alpha wants. The alpha (uint8 H×W) is the
-        compositor's own and lasts until the next call. Alpha 0 leaves exactly the background's pixel; alpha 255
-        with neutral edges leaves exactly the camera's; between them rounding errs by at most one level.
+        frame's or the compositor's own, to be read until the next call. Alpha 0 leaves exactly the background's
+        pixel; alpha 255 with neutral edges leaves exactly the camera's; between them rounding errs by at most one
+        level.
 
         Privacy: where the controls raise alpha, the colour is the estimated person's, never the camera's pixel.
         ValueError: a size that does not fit.
@@ -65,24 +66,26 @@ class Compositor:
         for part in (image, canvas, *(() if background is None else (background,))):
             if part.shape != (*self._size, 3):
                 raise ValueError(f"a picture of shape {part.shape} in a compositor of {self._size}")
-        self._shape_alpha(matted.alpha, edges)
+        used = self._shaped(matted.alpha, edges)
         if background is None:
             canvas.fill(0)
         elif background is not canvas:
             np.copyto(canvas, background)
-        spill = _spill(self._alpha, canvas, self._buffers) if edges.light_wrap > 0 and background is not None else None
-        at = self._split(matted.alpha, spill)
+        spill = _spill(used, canvas, self._buffers) if edges.light_wrap > 0 and background is not None else None
+        at = self._split(used, matted.alpha, spill)
         plates = None
         if at.size and (edges.decontaminate or edges.shift > 0 or edges.feather > 0):
             plates = estimate_plates(image, matted.alpha, self._buffers)
-        blend = _Blend(matted, self._alpha, plates, edges, spill, straight=background is None)
+        blend = _Blend(matted, used, plates, edges, spill, straight=background is None)
         for start in range(0, at.size, _CHUNK):
             blend.apply(canvas, at[start : start + _CHUNK])
         cv2.copyTo(image, self._solid, canvas)
-        return self._alpha
+        return used
 
-    def _shape_alpha(self, alpha: Alpha, edges: Edges) -> None:
-        """self._alpha = alpha under the edge controls."""
+    def _shaped(self, alpha: Alpha, edges: Edges) -> Alpha:
+        """Alpha under the edge controls: the frame's own where they are neutral."""
+        if not (edges.shift or edges.feather):
+            return alpha
         np.copyto(self._alpha, alpha)
         if edges.shift:
             _move_edge(self._alpha, _scaled(edges.shift, self._size[0]))
@@ -96,14 +99,16 @@ class Compositor:
             for _ in range(2):
                 cv2.blur(soft, (side, side), dst=soft)
             cv2.max(self._alpha, soft, dst=self._alpha)
+        return self._alpha
 
-    def _split(self, matte: Alpha, spill: "_Spill | None") -> Index:
+    def _split(self, alpha: Alpha, matte: Alpha, spill: "_Spill | None") -> Index:
         """self._solid = 255 where the camera's pixel stands unchanged; flat indices of the pixels to blend."""
-        cv2.inRange(cv2.min(self._alpha, matte, dst=self._band), 255, 255, dst=self._solid)
+        sure = alpha if alpha is matte else cv2.min(alpha, matte, dst=self._band)
+        cv2.inRange(sure, 255, 255, dst=self._solid)
         if spill is not None:
             cv2.inRange(spill.weight, 0, 0, dst=self._band)
             cv2.bitwise_and(self._solid, self._band, dst=self._solid)
-        cv2.subtract(self._alpha, self._solid, dst=self._band)  # 0 where nothing or all is the person's
+        cv2.subtract(alpha, self._solid, dst=self._band)  # 0 where nothing or all is the person's
         # Eight at a time: nearly all of a picture is zeros here.
         words = np.flatnonzero(self._words != 0)
         filled = np.flatnonzero(self._words.take(words).view(np.uint8))

@@ -30,6 +30,7 @@ from matting_core.fused_ops import (
     shrink,
 )
 from matting_core.fused_spec import FusedSpec, Part
+from matting_core.preprocess import SURE
 
 SMALLEST = 96
 """Pixels: the widest average reaches four pixels around at a sixteenth of the size."""
@@ -137,10 +138,12 @@ class _Fused:
         return self.graph.cast(self.graph.reshape(planes, (1, 3, *size)), TensorProto.FLOAT)
 
     def _restore(self, alpha: str) -> str:
-        """`preprocess.restore_alpha`: rounded to 0…255, then enlarged."""
+        """`preprocess.restore_alpha`: rounded to 0…255, made sure where it nearly is, then enlarged."""
         g, size, network = self.graph, self.spec.size, self.spec.network
         scaled = g.add("Round", g.add("Mul", g.reshape(alpha, (1, 1, *network)), g.number(255)))
-        rounded = g.add("Min", g.add("Abs", scaled), g.number(255))
+        # SURE_LEVELS in arithmetic, as a level that is no number cannot be looked up in a table.
+        spread = g.add("Mul", g.add("Sub", g.add("Abs", scaled), g.number(SURE)), g.number(255 / (255 - 2 * SURE)))
+        rounded = g.add("Clip", g.add("Round", spread), g.number(0), g.number(255))
         if network == size:
             return rounded
         shrinking = size[0] * size[1] < network[0] * network[1]

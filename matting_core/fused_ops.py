@@ -75,11 +75,11 @@ class GraphWriter:
 
 
 def shrink(graph: GraphWriter, image: str, size: tuple[int, int], to: tuple[int, int]) -> str:
-    """`preprocess.shrink`: whole halvings, then area interpolation, each rounded. Sizes are (height, width)."""
+    """`preprocess.shrink`: whole halvings, then linear interpolation, each rounded. Sizes are (height, width)."""
     while size[0] >= 2 * to[0] and size[1] >= 2 * to[1]:
         half = (size[0] // 2, size[1] // 2)
         image, size = area(graph, image, size, half), half
-    return image if size == to else area(graph, image, size, to)
+    return linear(graph, image, size, to)
 
 
 def area(graph: GraphWriter, image: str, size: tuple[int, int], to: tuple[int, int]) -> str:

@@ -11,6 +11,11 @@ from matting_core.frames import Alpha, FloatAlpha, Image
 MULTIPLE = 32
 """The network halves its input five times, so sides are multiples of 2⁵."""
 
+SURE = 3
+SURE_LEVELS = np.clip(np.rint((np.arange(256) - SURE) * (255 / (255 - 2 * SURE))), 0, 255).astype(np.uint8)
+"""uint8 256: what each level of the network's alpha becomes. The SURE outermost levels at either end are haze, not
+hair: they turn to 0 and 255, and those between are spread evenly. That is a third of the pixels that need a blend."""
+
 Blob = npt.NDArray[np.float32]
 """float32, 1×3×h×w, RGB in [−1, 1]."""
 
@@ -25,17 +30,18 @@ def network_size(height: int, width: int, long_side: int) -> tuple[int, int]:
 
 
 def shrink(image: Image, size: tuple[int, int]) -> Image:
-    """`image` (H×W×3) resampled to size (h, w) with area interpolation; a new array, or `image` where it fits.
+    """`image` (H×W×3) resampled to size (h, w); a new array, or `image` where it fits.
 
-    Whole halvings come first: OpenCV's 2:1 area kernel is vectorised and its fractional one is not, and the mean
-    over an area is the same in either order.
+    Whole halvings first, each the mean of 2×2, then linear interpolation for what is left, which is less than a
+    halving: so no pixel goes unseen. OpenCV's area kernel for fractions is five times as slow, and the mattes were no
+    better with it.
     """
     height, width = size
     while image.shape[0] >= 2 * height and image.shape[1] >= 2 * width:
         image = cast(Image, cv2.resize(image, (image.shape[1] // 2, image.shape[0] // 2), interpolation=cv2.INTER_AREA))
     if image.shape[:2] == size:
         return image
-    return cast(Image, cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA))
+    return cast(Image, cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
 def to_blob(small: Image) -> Blob:
@@ -48,8 +54,9 @@ def restore_alpha(alpha: FloatAlpha, height: int, width: int) -> Alpha:
     """The inverse: alpha at the network's size, float32 in [0, 1], as uint8 0…255 at the picture's size, new.
 
     Rounded before it is enlarged, which moves no value by more than one level and handles a quarter of the bytes.
+    What is nearly sure becomes sure (SURE_LEVELS).
     """
-    rounded = cv2.convertScaleAbs(alpha, alpha=255.0)
+    rounded = cv2.LUT(cv2.convertScaleAbs(alpha, alpha=255.0), SURE_LEVELS)
     if rounded.shape == (height, width):
         return cast(Alpha, rounded)
     shrinking = height * width < alpha.size

@@ -42,6 +42,15 @@ def test_shrinking_is_the_mean_over_the_area() -> None:
     assert np.abs(shrink(image, (48, 64)).astype(float) - wanted).max() <= 1.0
 
 
+def test_shrinking_by_less_than_a_halving_looks_at_every_pixel() -> None:
+    """Lines of one pixel, the hardest case: each leaves about its share of the light, wherever it lies."""
+    for column in range(300, 340):
+        image = np.zeros((360, 640, 3), np.uint8)
+        image[:, column] = 200
+        light = shrink(image, (288, 512)).sum(axis=1).mean()
+        assert 0.6 < light / (200 * 512 / 640) < 1.4
+
+
 def test_shrinking_by_a_fraction_keeps_the_mean() -> None:
     image = np.random.default_rng(1).integers(0, 256, (720, 1280, 3), dtype=np.uint8)
     small = shrink(image, (288, 512))
@@ -59,6 +68,16 @@ def test_any_picture_goes_in_and_alpha_comes_back_at_its_size(shape: tuple[int, 
     assert restored.shape == shape
     assert restored.dtype == np.uint8
     assert set(np.unique(restored)) <= {127, 128}
+
+
+def test_what_is_nearly_sure_becomes_sure_and_the_rest_stays_in_order() -> None:
+    levels = np.arange(256, dtype=np.float32)
+    restored = restore_alpha(np.tile(levels / 255, (32, 1)), 32, 256)[0].astype(int)
+    assert (restored[:4] == 0).all()
+    assert (restored[-4:] == 255).all()
+    assert np.isin(restored[4:-4], (0, 255)).sum() == 0
+    assert (np.diff(restored[3:-3]) >= 1).all()
+    assert np.abs(restored - levels).max() <= 3
 
 
 def test_alpha_0_half_and_1_come_back_exactly() -> None:
