@@ -9,6 +9,7 @@ from app.board import Board
 from app.mailbox import Mailbox
 from app.settings import Settings
 from app.stats import StatsRecorder
+from matting_core.buffers import Recycler
 from matting_core.engine import MattingEngine, Network, create_engine
 from matting_core.engine_names import fallback_order
 from matting_core.errors import EngineError, InferenceFailed
@@ -56,6 +57,7 @@ class MattingStage:
         self._board = board
         self._stats = stats
         self._engine_factory = engine_factory
+        self._arrays = Recycler()
         self._engines_left: list[str] = []
         self._failures = 0
         self._successes = 0
@@ -107,7 +109,7 @@ class MattingStage:
         settings = self._settings()
         predictor.set_smoothing(settings.smoothing)
         lap = self._stats.lap()
-        fitted = fit_frame(frame.image, *self._size, settings.mirror)
+        fitted = fit_frame(frame.image, *self._size, settings.mirror, self._arrays)
         lap("fit")
         try:
             matted = predictor.predict(Frame(fitted, frame.captured_at, frame.index), lap)

@@ -1,4 +1,6 @@
-"""Buffers: scratch arrays kept from frame to frame."""
+"""Scratch arrays kept from frame to frame (Buffers), and arrays that travel and come back (Recycler)."""
+
+import sys
 
 import numpy as np
 import numpy.typing as npt
@@ -22,3 +24,31 @@ class Buffers:
         if key not in self._kept:
             self._kept[key] = np.empty(shape, dtype)
         return self._kept[key]
+
+
+class Recycler:
+    """Arrays to hand on to others, made again of storage that nobody holds any more. Used on one thread.
+
+    Python counts who holds an array, so nobody has to give one back, and one that is held, or of which a view is held,
+    on whatever thread, is never handed out again. As many are kept as were ever held at once.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[tuple[int, ...], np.dtype[np.generic]], list[Array]] = {}
+
+    def new(self, shape: tuple[int, ...], dtype: npt.DTypeLike = np.uint8) -> Array:
+        """An array of that shape and type, with whatever it last held, that belongs to the caller alone."""
+        kept = self._kept.setdefault((shape, np.dtype(dtype)), [])
+        index = next((index for index in range(len(kept)) if _holders(kept, index) == _UNHELD), len(kept))
+        if index == len(kept):
+            kept.append(np.empty(shape, dtype))
+        # A view: whoever makes theirs read-only does not make the storage so, and it counts as a holder of it.
+        return kept[index][...]
+
+
+def _holders(kept: list[Array], index: int) -> int:
+    return sys.getrefcount(kept[index])
+
+
+_UNHELD = _holders([np.empty(0)], 0)
+"""What the count is of an array that only its list holds; which differs between Pythons."""

@@ -5,6 +5,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from matting_core.buffers import Recycler
 from matting_core.frames import Image
 
 FitMode = Literal["cover", "contain", "stretch"]
@@ -42,19 +43,19 @@ def fit_image(
     return out
 
 
-def fit_frame(image: Image, width: int, height: int, mirror: bool) -> Image:
+def fit_frame(image: Image, width: int, height: int, mirror: bool, arrays: Recycler | None = None) -> Image:
     """A camera's picture filling width × height, flipped left to right where `mirror` is set.
 
-    Returns a new read-only array, or `image` itself where nothing is to be done. Raises as fit_image does.
+    Returns a read-only array of its own, from `arrays` if given, or `image` itself where nothing is to be done. Raises
+    as fit_image does.
     """
     fits = image.shape == (height, width, 3)
     if fits and not mirror:
         return image
-    fitted = image if fits else fit_image(image, width, height)
+    arrays = arrays or Recycler()
+    fitted = image if fits else fit_image(image, width, height, out=arrays.new((height, width, 3)))
     if mirror:
-        flipped = np.empty((height, width, 3), np.uint8)
-        cv2.flip(fitted, 1, flipped)
-        fitted = flipped
+        fitted = cv2.flip(fitted, 1, dst=arrays.new((height, width, 3)))  # type: ignore[assignment]
     fitted.flags.writeable = False
     return fitted
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from matting_core.buffers import Recycler
 from matting_core.engine import MattingEngine, checked_predict
 from matting_core.frames import Alpha, Frame, Image, MattedFrame
 from matting_core.preprocess import network_size, restore_alpha, shrink, to_blob
@@ -29,6 +30,7 @@ class Predictor:
         self.preset = preset
         self.smoothing = smoothing
         self._stabiliser = make_stabiliser(smoothing)
+        self._arrays = Recycler()
 
     def warm_up(self, height: int, width: int) -> None:
         """Run the network once at the size that frames of height × width will need, so that the first is not slow."""
@@ -65,7 +67,8 @@ class Predictor:
         if settled is None:
             return None
         alpha, owner = settled
-        matted = MattedFrame(owner, restore_alpha(alpha, *owner.image.shape[:2]))
+        height, width = owner.image.shape[:2]
+        matted = MattedFrame(owner, restore_alpha(alpha, height, width, self._arrays.new((height, width))))
         lap("alpha")
         return matted
 

@@ -50,8 +50,10 @@ def to_blob(small: Image) -> Blob:
     return cast(Blob, blob)
 
 
-def restore_alpha(alpha: FloatAlpha, height: int, width: int) -> Alpha:
-    """The inverse: alpha at the network's size, float32 in [0, 1], as uint8 0…255 at the picture's size, new.
+def restore_alpha(alpha: FloatAlpha, height: int, width: int, out: Alpha | None = None) -> Alpha:
+    """The inverse: alpha at the network's size, float32 in [0, 1], as uint8 0…255 at the picture's size.
+
+    In `out`, uint8 height×width, if given; new otherwise.
 
     Rounded before it is enlarged, which moves no value by more than one level and handles a quarter of the bytes.
     What is nearly sure becomes sure (SURE_LEVELS).
@@ -61,7 +63,7 @@ def restore_alpha(alpha: FloatAlpha, height: int, width: int) -> Alpha:
         return cast(Alpha, rounded)
     shrinking = height * width < alpha.size
     interpolation = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
-    return cast(Alpha, cv2.resize(rounded, (width, height), interpolation=interpolation))
+    return cast(Alpha, cv2.resize(rounded, (width, height), dst=out, interpolation=interpolation))
 
 
 def _to_multiple(length: float) -> int:
