@@ -9,7 +9,14 @@ from app.camera import open_source
 from app.settings import Scene, Settings, parse_size
 from matting_core.background import open_background
 from matting_core.background_spec import parse_spec
-from matting_core.benchmark import Measurement, compare_predictors, machine, measure, versions
+from matting_core.benchmark import (
+    FrameWay,
+    compare_predictors,
+    machine,
+    measure,
+    measure_allocations,
+    versions,
+)
 from matting_core.composite import Edges
 from matting_core.engine import create_engine
 from matting_core.errors import MediaError, UsageError
@@ -38,11 +45,13 @@ def bench(source: str, size: str, seconds: float, preset: str, engine: str, as_j
     predictor = Predictor(runner, chosen, looks.smoothing)
     background = open_background(parse_spec(BACKGROUND), width, height)
     try:
-        measured = measure(images, predictor, background, (width, height), edges, seconds)
+        way = FrameWay(predictor, background, (width, height), edges)
+        measured = measure(way, images, seconds)
+        allocated = measure_allocations(way, images)
     finally:
         runner.close()
     h, w = network_size(height, width, predictor.preset.long_side)
-    result = {
+    result: dict[str, Any] = {
         "fps": round(measured.frames / measured.seconds, 2),
         "frames": measured.frames,
         "seconds": round(measured.seconds, 3),
@@ -52,11 +61,14 @@ def bench(source: str, size: str, seconds: float, preset: str, engine: str, as_j
         "preset": preset,
         "input_size": f"{w}x{h}",
         "frame_size": f"{width}x{height}",
-        "stages": measured.percentiles(),
+        "stages": {
+            name: {**times, "allocated_kib": round(allocated[name] / 1024, 1)}
+            for name, times in measured.percentiles().items()
+        },
         "machine": machine(),
         "versions": versions(),
     }
-    print(json.dumps(result) if as_json else _table(measured, f"{result['fps']} fps with {runner.provider}"))
+    print(json.dumps(result) if as_json else _table(result["stages"], f"{result['fps']} fps with {runner.provider}"))
     return 0
 
 
@@ -126,9 +138,10 @@ def _first_pictures(path: Path) -> list[Image]:
     return pictures
 
 
-def _table(measured: Measurement, headline: str) -> str:
-    rows = [f"{'stage':12} {'p50 ms':>9} {'p95 ms':>9}"]
+def _table(stages: dict[str, dict[str, float]], headline: str) -> str:
+    rows = [f"{'stage':12} {'p50 ms':>9} {'p95 ms':>9} {'new KiB':>9}"]
     rows += [
-        f"{name:12} {times['p50_ms']:9.2f} {times['p95_ms']:9.2f}" for name, times in measured.percentiles().items()
+        f"{name:12} {row['p50_ms']:9.2f} {row['p95_ms']:9.2f} {row['allocated_kib']:9.1f}"
+        for name, row in stages.items()
     ]
     return "\n".join([*rows, headline])

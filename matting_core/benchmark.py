@@ -3,6 +3,7 @@
 import os
 import platform
 import time
+import tracemalloc
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -12,13 +13,15 @@ import cv2
 import numpy as np
 
 from matting_core.background import Background
+from matting_core.buffers import Recycler
 from matting_core.composite import Compositor, Edges
 from matting_core.fit import fit_frame
 from matting_core.frames import Alpha, Frame, Image
-from matting_core.predictor import Predictor
+from matting_core.predictor import Lap, Predictor
 from matting_core.preprocess import network_size
 
 WARM_UP_FRAMES = 3
+ALLOCATION_FRAMES = 20
 PACKAGES = ("onnxruntime", "onnxruntime-gpu", "openvino", "opencv-python", "numpy")
 
 
@@ -49,23 +52,43 @@ class _Stopwatch:
         self._last = now
 
 
-def measure(
-    images: Iterator[Image],
-    predictor: Predictor,
-    background: Background,
-    size: tuple[int, int],
-    edges: Edges,
-    seconds: float,
-) -> Measurement:
-    """Send pictures the whole way for that many seconds, and at least one, after WARM_UP_FRAMES untimed ones.
+class FrameWay:
+    """A frame's whole way on one thread: the very steps of the live pipeline, one after the other.
 
     size: (width, height) of the canvas. The last step is the conversion to I420 that a virtual camera on Linux takes.
+    """
+
+    def __init__(self, predictor: Predictor, background: Background, size: tuple[int, int], edges: Edges) -> None:
+        self._predictor = predictor
+        self._background = background
+        self._size = width, height = size
+        self._edges = edges
+        self._compositor = Compositor(width, height)
+        self._arrays = Recycler()
+        self._canvas: Image = np.empty((height, width, 3), np.uint8)
+        self._i420 = np.empty((height * 3 // 2, width), np.uint8)
+        predictor.warm_up(height, width)
+
+    def go(self, image: Image, index: int, lap: Lap) -> None:
+        """Send one picture the whole way; `lap` is told each step that is done."""
+        now_s = time.perf_counter()
+        fitted = fit_frame(image, *self._size, mirror=True, arrays=self._arrays)
+        lap("fit")
+        matted = self._predictor.predict(Frame(fitted, now_s, index), lap)
+        if matted is not None:
+            behind = self._background.render(matted, now_s)
+            lap("background")
+            self._compositor.render(matted, behind, self._edges, self._canvas)
+            lap("composite")
+            cv2.cvtColor(self._canvas, cv2.COLOR_BGR2YUV_I420, dst=self._i420)
+            lap("convert")
+
+
+def measure(way: FrameWay, images: Iterator[Image], seconds: float) -> Measurement:
+    """Send pictures the whole way for that many seconds, and at least one, after WARM_UP_FRAMES untimed ones.
+
     Fetching a picture from `images` is not timed.
     """
-    width, height = size
-    predictor.warm_up(height, width)
-    compositor = Compositor(width, height)
-    canvas: Image = np.empty((height, width, 3), np.uint8)
     stages: dict[str, list[float]] = {}
     frames, spent = -WARM_UP_FRAMES, 0.0
     while frames < 1 or spent < seconds:
@@ -73,20 +96,39 @@ def measure(
             stages, spent = {}, 0.0
         image = next(images)
         began = time.perf_counter()
-        lap = _Stopwatch(stages)
-        fitted = fit_frame(image, width, height, mirror=True)
-        lap("fit")
-        matted = predictor.predict(Frame(fitted, began, max(frames, 0)), lap)
-        if matted is not None:
-            behind = background.render(matted, began)
-            lap("background")
-            compositor.render(matted, behind, edges, canvas)
-            lap("composite")
-            cv2.cvtColor(canvas, cv2.COLOR_BGR2YUV_I420)
-            lap("convert")
+        way.go(image, max(frames, 0), _Stopwatch(stages))
         spent += time.perf_counter() - began
         frames += 1
     return Measurement(frames, spent, stages)
+
+
+def measure_allocations(way: FrameWay, images: Iterator[Image]) -> dict[str, int]:
+    """The most bytes that each stage held more than when it began: the median of ALLOCATION_FRAMES frames.
+
+    Counted is what Python, NumPy and OpenCV's arrays take from the system, not the engine's own memory. Slow.
+    """
+    held: dict[str, list[int]] = {}
+    base = 0
+
+    def lap(stage: str) -> None:
+        nonlocal base
+        now, peak = tracemalloc.get_traced_memory()
+        held.setdefault(stage, []).append(peak - base)
+        tracemalloc.reset_peak()
+        base = now
+
+    tracemalloc.start()
+    try:
+        for index in range(-WARM_UP_FRAMES, ALLOCATION_FRAMES):
+            if index == 0:
+                held = {}
+            image = next(images)
+            base = tracemalloc.get_traced_memory()[0]
+            tracemalloc.reset_peak()
+            way.go(image, max(index, 0), lap)
+    finally:
+        tracemalloc.stop()
+    return {stage: round(float(np.median(sizes))) for stage, sizes in held.items()}
 
 
 def compare_predictors(

@@ -44,10 +44,10 @@ class OpenVinoEngine:
         try:
             if blob.shape != self._shape:
                 self._compile(blob.shape)
-            output = self._request.infer({0: blob}, share_inputs=True)[0]
+            output = self._request.infer({0: blob}, share_inputs=True, share_outputs=True)[0]
         except RuntimeError as error:
             raise InferenceFailed(f"OpenVINO failed on a frame: {_first_line(error)}") from error
-        return np.array(output[0, 0], dtype=np.float32)
+        return np.array(output[0, 0], dtype=np.float32)  # a copy: the request writes there again
 
     def close(self) -> None:
         """See MattingEngine.close."""
