@@ -7,6 +7,7 @@ from typing import Protocol
 from app.board import Board
 from app.camera import BlackWatch, FrameSource, open_source
 from app.mailbox import Mailbox
+from app.pulse import Pulse
 from app.settings import Settings
 from app.stats import StatsRecorder
 from matting_core.errors import SourceError
@@ -44,6 +45,7 @@ class CaptureStage:
         self._stats = stats
         self._must_open = must_open
         self._opener = opener
+        self.pulse = Pulse()
 
     def run(self, stopping: threading.Event) -> None:
         """Deliver frames until told to stop. Raises what makes waiting pointless (wrong use, a bug)."""
@@ -72,7 +74,8 @@ class CaptureStage:
         was_black = False
         lap = self._stats.lap()
         while not stopping.is_set():
-            frame = source.read()
+            with self.pulse:
+                frame = source.read()
             lap("capture")
             self._stats.count("captured")
             is_black = black.update(frame)
@@ -82,6 +85,8 @@ class CaptureStage:
                 self._tell_black(is_black)
 
     def _wait_for_camera(self, error: SourceError, stopping: threading.Event) -> None:
+        if stopping.is_set():
+            return  # another stage may have taken over already, and tells its own state
         self._board.set(capture="waiting", source="")
         self._board.say("camera", error)
         stopping.wait(RETRY_S)

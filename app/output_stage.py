@@ -49,7 +49,9 @@ class OutputStage:
         stats: StatsRecorder,
         paused: threading.Event,
         open_sinks: Callable[[], Sinks],
+        look_around: Callable[[], None] = lambda: None,
     ) -> None:
+        """look_around: called before every canvas, so some ten times a second at least."""
         self._settings = settings
         self._size = size
         self._inbox = inbox
@@ -57,6 +59,7 @@ class OutputStage:
         self._stats = stats
         self._paused = paused
         self._open_sinks = open_sinks
+        self._look_around = look_around
         self._commands: queue.SimpleQueue[Callable[[Sinks], None]] = queue.SimpleQueue()
         self._backgrounds = BackgroundLoader(*size, board)
         self._compositor = Compositor(*size)
@@ -101,6 +104,7 @@ class OutputStage:
                 settings = self._settings()
                 sinks.refresh(settings)
                 self._board.set(output="running")
+                self._look_around()
                 self._step(sinks, settings, stopping)
             self._send_slate(sinks)
         finally:
