@@ -5,7 +5,8 @@ import threading
 from typing import Protocol
 
 from app.board import Board
-from app.camera import BlackWatch, FrameSource, open_source
+from app.camera import FrameSource, open_source
+from app.camera_watch import CameraWatch
 from app.mailbox import Mailbox
 from app.pulse import Pulse
 from app.settings import Settings
@@ -70,19 +71,20 @@ class CaptureStage:
                 source.close()
 
     def _deliver(self, source: FrameSource, stopping: threading.Event) -> None:
-        black = BlackWatch()
-        was_black = False
+        watch = CameraWatch(self._board, source.live)
         lap = self._stats.lap()
-        while not stopping.is_set():
-            with self.pulse:
-                frame = source.read()
-            lap("capture")
-            self._stats.count("captured")
-            is_black = black.update(frame)
-            self._outbox.put(frame)
-            if is_black != was_black:
-                was_black = is_black
-                self._tell_black(is_black)
+        try:
+            while not stopping.is_set():
+                with self.pulse:
+                    frame = source.read()
+                lap("capture")
+                self._stats.count("captured")
+                if watch.passes(frame):
+                    self._outbox.put(frame)
+                else:
+                    self._stats.count("dropped_unmatted")
+        finally:
+            watch.close()
 
     def _wait_for_camera(self, error: SourceError, stopping: threading.Event) -> None:
         if stopping.is_set():
@@ -90,14 +92,3 @@ class CaptureStage:
         self._board.set(capture="waiting", source="")
         self._board.say("camera", error)
         stopping.wait(RETRY_S)
-
-    def _tell_black(self, is_black: bool) -> None:
-        if is_black:
-            self._board.say(
-                "camera-black",
-                "The camera sends a black picture.",
-                "warning",
-                "Open its shutter or lid, or switch it on with its own key.",
-            )
-        else:
-            self._board.clear("camera-black")

@@ -97,7 +97,7 @@ class Pipeline:
 
     def restart(self) -> None:
         """Build capture and matting anew with the settings of now, also after one of them failed."""
-        for key in ("camera", "camera-black", "engine", "capture", "matting"):
+        for key in ("camera", "engine", "capture", "matting"):
             self.board.clear(key)
         with self._swap:
             self._hung_engines = ()  # whoever restarts by hand may have mended the driver
