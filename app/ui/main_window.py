@@ -143,7 +143,9 @@ class MainWindow(QMainWindow):
         self._status_timer.timeout.connect(lambda: self.show_status(self._pipeline.status()))
 
     def start(self) -> None:
-        """Start the pipeline, watch it, and look for cameras and models."""
+        """Start the pipeline, watch it, and look for cameras and models; nothing once the window is being closed."""
+        if self.is_closing:
+            return
         self._pipeline.start()
         self.show_status(self._pipeline.status())
         self._preview_timer.start(PREVIEW_MS)
@@ -151,6 +153,11 @@ class MainWindow(QMainWindow):
         self.panel.camera.refresh()
         self.panel.quality.list_models(self._devices)
         self._devices.submit(sweep)
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether the window was closed and only its threads are still being joined."""
+        return self._closing is not None
 
     def show_status(self, status: Status) -> None:
         """Bring everything that tells of the pipeline in line with this status."""
