@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 POLL_S = 0.2
 FAILURES_BEFORE_REBUILD = 3
 SUCCESSES_TO_TRUST = 100
+GAP_S = 1.0
+"""After a longer one, in which the camera was lost or at rest, earlier frames say nothing about the next."""
 
 _MEND_MEMORY = "Close other programs, or choose a smaller preset."
 
@@ -68,6 +70,7 @@ class MattingStage:
         self._failures = 0
         self._successes = 0
         self._rebuilt = False
+        self._captured_at_s = 0.0
 
     def run(self, stopping: threading.Event) -> None:
         """Matte frames until told to stop. Raises when no engine is left that works."""
@@ -139,6 +142,9 @@ class MattingStage:
         """Matte one frame; 1 if a matted frame left for the output, 0 if the stabiliser holds it back."""
         settings = self._settings()
         predictor.set_smoothing(settings.smoothing)
+        if frame.captured_at - self._captured_at_s > GAP_S:
+            predictor.reset()
+        self._captured_at_s = frame.captured_at
         lap = self._stats.lap()
         fitted = fit_frame(frame.image, *self._size, settings.mirror)
         lap("fit")

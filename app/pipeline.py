@@ -9,6 +9,7 @@ from pathlib import Path
 from app.board import Board
 from app.camera import open_source
 from app.capture_stage import SourceOpener
+from app.demand import Demand, ReaderProbe, has_readers
 from app.mailbox import Mailbox
 from app.matting_stage import Blank, EngineFactory
 from app.output import Output
@@ -39,7 +40,8 @@ class Parts:
     """What a pipeline is built from, where it is not the usual: other devices for tests, other habits for `run`.
 
     outputs: opened outputs that are fed beside the virtual camera; the pipeline closes them. must_open: a source or
-    virtual camera that cannot be opened ends its stage instead of being waited for.
+    virtual camera that cannot be opened ends its stage instead of being waited for. is_read: whether another program
+    has the virtual camera open.
     """
 
     open_source: SourceOpener = open_source
@@ -47,6 +49,7 @@ class Parts:
     open_virtual_camera: VirtualFactory = VirtualCameraOutput
     outputs: tuple[Output, ...] = ()
     must_open: bool = False
+    is_read: ReaderProbe = has_readers
 
 
 class Pipeline:
@@ -63,6 +66,7 @@ class Pipeline:
         self.size = parse_size(settings.output_size)
         self.board = Board()
         self.recorder = StatsRecorder()
+        self.demand = Demand(self.parts.is_read)
         self.matted: Mailbox[MattedFrame | Blank] = Mailbox(self._count_unsent)
         self._paused = threading.Event()
         self._failed = threading.Event()
@@ -75,6 +79,7 @@ class Pipeline:
             self.recorder,
             self._paused,
             self._open_sinks,
+            self.demand,
             self._look_after_upstream,
         )
         self._output_worker = Worker("output", self._output.run, self.failed)
@@ -123,7 +128,7 @@ class Pipeline:
         self._output.do(lambda _sinks: self._output.snapshot(path))
 
     def preview(self) -> Preview | None:
-        """The newest preview, or None if there is none since the last call."""
+        """The newest preview, or None if there is none since the last call. Who asks counts as watching."""
         return self._output.take_preview()
 
     def status(self) -> Status:

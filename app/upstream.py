@@ -37,7 +37,13 @@ class Upstream:
         stats, board, parts = pipeline.recorder, pipeline.board, pipeline.parts
         self._frames: Mailbox[Frame] = Mailbox(lambda _frame: stats.count("dropped_unmatted"))
         capture = CaptureStage(
-            pipeline.settings, self._frames, board, stats, parts.must_open and before is None, parts.open_source
+            pipeline.settings,
+            self._frames,
+            board,
+            stats,
+            parts.must_open and before is None,
+            parts.open_source,
+            pipeline.demand.wanted,
         )
         self._matting = MattingStage(
             lambda: pipeline.settings,

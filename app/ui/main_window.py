@@ -231,10 +231,13 @@ class MainWindow(QMainWindow):
             self.ended.emit()
 
     def _poll_preview(self) -> None:
+        on_show = self.isVisible() and not self.isMinimized()
+        if not on_show and not self.adapting.is_open:
+            return  # whoever asks for previews keeps the camera open
         preview = self._pipeline.preview()
         if preview is not None:
             self.adapting.offer(preview)
-        if preview is not None and self.isVisible() and not self.isMinimized():
+        if preview is not None and on_show:
             self.preview.show_preview(preview)
 
     def _toggle_recording(self, on: bool) -> None:
