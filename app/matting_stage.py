@@ -25,8 +25,9 @@ log = logging.getLogger(__name__)
 POLL_S = 0.2
 FAILURES_BEFORE_REBUILD = 3
 SUCCESSES_TO_TRUST = 100
-GAP_S = 1.0
-"""After a longer one, in which the camera was lost or at rest, earlier frames say nothing about the next."""
+GAP_S = 5.0
+"""After a longer one earlier frames say nothing about the next. Not less: a network may be that slow, and the smoothing
+with one frame's delay would never show a frame."""
 
 _MEND_MEMORY = "Close other programs, or choose a smaller preset."
 
@@ -70,7 +71,7 @@ class MattingStage:
         self._failures = 0
         self._successes = 0
         self._rebuilt = False
-        self._captured_at_s = 0.0
+        self._last_taken: Frame | None = None
 
     def run(self, stopping: threading.Event) -> None:
         """Matte frames until told to stop. Raises when no engine is left that works."""
@@ -142,9 +143,9 @@ class MattingStage:
         """Matte one frame; 1 if a matted frame left for the output, 0 if the stabiliser holds it back."""
         settings = self._settings()
         predictor.set_smoothing(settings.smoothing)
-        if frame.captured_at - self._captured_at_s > GAP_S:
-            predictor.reset()
-        self._captured_at_s = frame.captured_at
+        last, self._last_taken = self._last_taken, frame
+        if last is not None and (frame.index <= last.index or frame.captured_at - last.captured_at > GAP_S):
+            predictor.reset()  # another source, or the same one after a rest
         lap = self._stats.lap()
         fitted = fit_frame(frame.image, *self._size, settings.mirror)
         lap("fit")

@@ -5,18 +5,24 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app import demand
+from app.board import Board
 from app.demand import Demand, has_readers
+from app.mailbox import Mailbox
+from app.matting_stage import Blank, MattingStage
 from app.pipeline import Parts, Pipeline
 from app.run_command import _line
 from app.settings import Settings
 from app.slate import RESTING, draw_slate
+from app.stats import StatsRecorder
 from matting_core.errors import SourceError
+from matting_core.frames import Frame, MattedFrame
 from tests.support.rig import SETTINGS, assert_accounted, shows_person
-from tests.support.room import HEIGHT, WIDTH, GreenEngines, Memory, RoomSource
+from tests.support.room import HEIGHT, WIDTH, GreenEngines, Memory, RoomSource, room_picture
 
 LIVE = SETTINGS.changed(virtual_camera=True)
 
@@ -166,17 +172,42 @@ def test_a_camera_that_was_pulled_out_while_resting_is_waited_for(desk: Desk) ->
     assert not any(asked[1:]), "the demo must not take the camera's place"
 
 
-def test_a_held_back_frame_of_before_the_rest_is_never_shown_after_it(desk: Desk) -> None:
-    """One-frame-delay smoothing holds a frame until the next one comes, which may be an hour later."""
-    desk.read = True
-    pipeline = desk.build(LIVE.changed(smoothing="ofd"))
-    desk.until(lambda: shows_person(desk.device))
-    desk.read = False
-    desk.until(desk.is_resting)
-    time.sleep(1.1)  # longer than a gap between two frames that belong together
-    desk.read = True
-    desk.until(lambda: shows_person(desk.device))
-    assert pipeline.run_stats().latency_p99_ms < 1000
+class Frames:
+    """An inbox of given frames, after which the stage is told to stop."""
+
+    def __init__(self, moments: list[tuple[int, float]], stopping: threading.Event) -> None:
+        self._left = [Frame(room_picture(index), at_s, index) for index, at_s in moments]
+        self._stopping = stopping
+
+    def take(self, _timeout_s: float) -> Frame | None:
+        if self._left:
+            return self._left.pop(0)
+        self._stopping.set()
+        return None
+
+
+@pytest.mark.parametrize(
+    ("moments", "shown"),
+    [
+        ([(0, 10.0), (1, 10.1), (2, 10.2), (0, 10.5), (1, 10.6), (2, 10.7)], [10.0, 10.1, 10.5, 10.6]),
+        ([(0, 10.0), (1, 10.1), (2, 10.2), (3, 99.5), (4, 99.6), (5, 99.7)], [10.0, 10.1, 99.5, 99.6]),
+        ([(0, 10.0), (1, 14.0), (2, 18.0), (3, 22.0)], [10.0, 14.0, 18.0]),
+    ],
+    ids=["another source", "a long gap", "a very slow network"],
+)
+def test_a_held_back_frame_of_before_the_rest_is_never_shown_after_it(
+    moments: list[tuple[int, float]], shown: list[float]
+) -> None:
+    """Smoothing with one frame's delay holds each frame until the next one comes, which may be an hour later."""
+    stopping, told = threading.Event(), StatsRecorder()
+    left: list[float] = []
+    outbox: Mailbox[MattedFrame | Blank] = Mailbox(lambda _: None)
+    outbox.put = lambda item: left.append(item.frame.captured_at)  # type: ignore[method-assign,union-attr]
+    settings = SETTINGS.changed(smoothing="ofd")
+    inbox: Any = Frames(moments, stopping)
+    MattingStage(lambda: settings, (WIDTH, HEIGHT), inbox, outbox, Board(), told, GreenEngines()).run(stopping)
+    assert left == shown
+    assert told.snapshot().dropped_unmatted == len(moments) - len(shown)
 
 
 def test_stopping_while_resting_ends_at_once(desk: Desk) -> None:

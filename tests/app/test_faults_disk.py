@@ -99,6 +99,47 @@ def test_a_disk_that_fills_up_ends_the_recording_and_nothing_else(
     assert rig.notice("recording") is None
 
 
+@DISKS
+def test_a_disk_that_fails_in_mid_recording_ends_it_with_its_own_reason(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: OSError
+) -> None:
+    """A disk that went bad is mounted read-only by the kernel while it is written to."""
+    failing = threading.Event()
+    real = av.open
+
+    class Container:
+        """The real one, until the disk fails."""
+
+        def __init__(self, *arguments: object, **options: object) -> None:
+            self._real = real(*arguments, **options)  # type: ignore[call-overload]
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._real, name)
+
+        def mux(self, packets: object) -> None:
+            if failing.is_set():
+                raise fault
+            self._real.mux(packets)
+
+    monkeypatch.setattr(recorder.av, "open", Container)
+    pipeline = rig.build()
+    rig.until(rig.shows_person)
+    pipeline.start_recording(tmp_path / "film.mp4")
+    rig.until(lambda: pipeline.status().recording != "")
+    failing.set()
+    rig.until(lambda: "cannot go on" in str(rig.notice("recording")))
+    told = rig.notice("recording")
+    assert told is not None
+    assert told.problem == f"The recording film.mp4 cannot go on ({fault.strerror})."
+    assert told.mend
+    assert pipeline.status().recording == ""
+    rig.until(rig.shows_person)
+    failing.clear()
+    pipeline.start_recording(tmp_path / "next.mp4")
+    rig.until(lambda: pipeline.status().recording != "")
+    assert rig.notice("recording") is None
+
+
 @posix_only
 @pytest.mark.usefixtures("small_files")
 def test_a_disk_that_fills_up_under_a_run_to_a_file_ends_it_with_a_sentence(
