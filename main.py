@@ -1,8 +1,6 @@
 """Mattecam's front door: hands the command line to app.cli."""
 
-import sys
-
-from app.cli import main
+from app.cli import leave
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    leave()

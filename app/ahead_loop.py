@@ -18,10 +18,14 @@ AHEAD = 4
 class AheadLoop:
     """A PictureLoop that never makes its caller wait, so that a slow disk cannot hold up the output.
 
-    The first picture is decoded on construction, which raises MediaError as VideoLoop does.
+    The first picture is decoded on construction, which raises MediaError as VideoLoop does. on_broken: told, on the
+    decoding thread, that no more pictures come; the last one stays.
     """
 
-    def __init__(self, path: Path, fit: Callable[[Image], Image]) -> None:
+    def __init__(
+        self, path: Path, fit: Callable[[Image], Image], on_broken: Callable[[MediaError], None] = lambda _error: None
+    ) -> None:
+        self._on_broken = on_broken
         self._loop = VideoLoop(path, fit)
         self._ready: queue.Queue[tuple[Image, float]] = queue.Queue(AHEAD)
         self._ready.put(self._loop.next())
@@ -46,7 +50,8 @@ class AheadLoop:
             while not self._stopping.is_set():
                 self._hand_over(self._loop.next())
         except MediaError as error:
-            log.warning("%s Its last picture stays.", error)
+            log.info("%s Its last picture stays.", error)
+            self._on_broken(error)
         finally:
             self._loop.close()
 

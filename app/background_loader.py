@@ -2,16 +2,22 @@
 
 import logging
 import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
 
 from app.ahead_loop import AheadLoop
 from app.board import Board
 from app.settings import Settings
 from matting_core.background import Background, open_background
 from matting_core.background_spec import parse_spec
-from matting_core.errors import MattecamError
+from matting_core.errors import MattecamError, MediaError
 from matting_core.fit import FitMode
+from matting_core.frames import Image
 
 log = logging.getLogger(__name__)
+
+RETRY_S = 5.0
 
 Key = tuple[str, FitMode]
 
@@ -21,7 +27,8 @@ class BackgroundLoader:
 
     Until a new choice is open the old one stays in use, except 'none': who leaves it must not be seen in their room
     for one more frame, so there the answer is None, which means a slate. A file that cannot be opened leaves the
-    old choice in use likewise and is told on the board.
+    old choice in use likewise, is told on the board, and is tried again every RETRY_S seconds; so is a video that
+    breaks while it plays.
     """
 
     def __init__(self, width: int, height: int, board: Board) -> None:
@@ -34,6 +41,8 @@ class BackgroundLoader:
         self._lock = threading.Lock()
         self._loaded: tuple[Key, Background | None] | None = None
         self._thread: threading.Thread | None = None
+        self._retry_at_s: float | None = None
+        self._told: tuple[Key, str] | None = None
 
     @property
     def spec(self) -> str:
@@ -48,7 +57,8 @@ class BackgroundLoader:
             if self._current_spec == "none":
                 self._drop()
         self._adopt()
-        if self._thread is None and self._wanted != self._tried:
+        due = self._retry_at_s is not None and time.monotonic() >= self._retry_at_s
+        if self._thread is None and (due or self._wanted != self._tried):
             self._load(self._wanted)
         return self._current
 
@@ -61,24 +71,37 @@ class BackgroundLoader:
 
     def _load(self, key: Key) -> None:
         self._tried = key
+        self._retry_at_s = None
         self._thread = threading.Thread(target=self._open, args=(key,), name="mattecam-background", daemon=True)
         self._thread.start()
 
     def _open(self, key: Key) -> None:
         spec_text, fit = key
+
+        def ahead(path: Path, fitted: Callable[[Image], Image]) -> AheadLoop:
+            return AheadLoop(path, fitted, lambda error: self._failed(key, error))
+
         opened: Background | None = None
         try:
-            opened = open_background(parse_spec(spec_text), *self._size, fit, open_loop=AheadLoop)
+            opened = open_background(parse_spec(spec_text), *self._size, fit, open_loop=ahead)
+            self._told = None
             self._board.clear("background")
         except MattecamError as error:
-            self._board.say("background", error)
+            self._failed(key, error)
         except Exception as error:
             log.debug("background", exc_info=True)
-            self._board.say(
-                "background", f"The background {spec_text} cannot be shown ({error}).", mend="Choose another."
-            )
+            told = MediaError(f"The background {spec_text} cannot be shown ({error}).", "Choose another.")
+            told.__cause__ = error
+            self._failed(key, told)
         with self._lock:
             self._loaded = (key, opened)
+
+    def _failed(self, key: Key, error: MattecamError) -> None:
+        """Tell it, once for each file and fault, and try again later. Called on a loading or decoding thread."""
+        self._retry_at_s = time.monotonic() + RETRY_S
+        if self._told != (key, error.problem):
+            self._told = (key, error.problem)
+            self._board.say("background", error)
 
     def _adopt(self) -> None:
         with self._lock:

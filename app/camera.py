@@ -22,6 +22,8 @@ class FrameSource(Protocol):
 
     description: str
     """What is really delivered, e.g. 'HD Webcam, 1280×720 MJPG at 30 fps'."""
+    live: bool
+    """Whether a lens feeds it: then a picture that stands still means that the camera hangs."""
 
     def read(self) -> Frame:
         """The next frame; waits for it. Raises SourceLost when the source stopped delivering.

@@ -1,12 +1,14 @@
 """The commands. Each parses its options here and is carried out in a module of its own."""
 
 import argparse
+import contextlib
 import logging
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from matting_core.engine_names import ENGINE_NAMES
 from matting_core.errors import MattecamError, UsageError
@@ -14,6 +16,8 @@ from matting_core.layouts import AUTO, LAYOUTS
 from matting_core.presets import DEFAULT_PRESET, PRESETS
 
 GOOD, FAILED, WRONG_USE = 0, 1, 2
+THREADS = "mattecam-"
+"""How every thread of ours is named."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,6 +41,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read our output has gone, as `head` does; Python would complain again while it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+
+
+def leave() -> NoReturn:
+    """What the program starts with: `main`, then out, also past a thread that never comes back from a driver.
+
+    Such a thread cannot be ended, and a library that is taken down under it would crash the process.
+    """
+    code = main()
+    if any(thread.name.startswith(THREADS) for thread in threading.enumerate()):
+        logging.shutdown()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _window(options: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 
 from app.background_loader import BackgroundLoader
 from app.board import Board
+from app.demand import Demand
 from app.mailbox import Mailbox
 from app.matting_stage import Blank
 from app.settings import Settings
@@ -49,7 +50,10 @@ class OutputStage:
         stats: StatsRecorder,
         paused: threading.Event,
         open_sinks: Callable[[], Sinks],
+        demand: Demand,
+        look_around: Callable[[], None] = lambda: None,
     ) -> None:
+        """look_around: called before every canvas, so some ten times a second at least."""
         self._settings = settings
         self._size = size
         self._inbox = inbox
@@ -57,6 +61,8 @@ class OutputStage:
         self._stats = stats
         self._paused = paused
         self._open_sinks = open_sinks
+        self._demand = demand
+        self._look_around = look_around
         self._commands: queue.SimpleQueue[Callable[[Sinks], None]] = queue.SimpleQueue()
         self._backgrounds = BackgroundLoader(*size, board)
         self._compositor = Compositor(*size)
@@ -76,7 +82,8 @@ class OutputStage:
         self._commands.put(command)
 
     def take_preview(self) -> Preview | None:
-        """The newest preview, once. Any thread."""
+        """The newest preview, once. Any thread; who asks counts as watching."""
+        self._demand.preview_taken()
         preview, self._preview = self._preview, None
         return preview
 
@@ -100,7 +107,9 @@ class OutputStage:
                     self._commands.get()(sinks)
                 settings = self._settings()
                 sinks.refresh(settings)
+                self._demand.update(settings.rest_unwatched, sinks.take_all, sinks.virtual_is_on)
                 self._board.set(output="running")
+                self._look_around()
                 self._step(sinks, settings, stopping)
             self._send_slate(sinks)
         finally:
@@ -120,6 +129,8 @@ class OutputStage:
         if isinstance(item, MattedFrame):
             self._last, self._fresh_at_s = item, now_s
         elif item is not None or now_s - self._fresh_at_s > STALE_S:
+            self._last = None
+        if not self._demand.wanted.is_set():
             self._last = None
         if self._paused.is_set() or self._last is None or background is None:
             if fresh:

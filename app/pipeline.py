@@ -4,31 +4,35 @@ import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from app.board import Board
 from app.camera import open_source
-from app.capture_stage import CaptureStage, SourceOpener
+from app.capture_stage import SourceOpener
+from app.demand import Demand, ReaderProbe, has_readers
 from app.mailbox import Mailbox
-from app.matting_stage import Blank, EngineFactory, MattingStage
+from app.matting_stage import Blank, EngineFactory
 from app.output import Output
 from app.output_stage import OutputStage
 from app.settings import RESTART_FIELDS, Settings, parse_size
 from app.sinks import Sinks, VirtualFactory
 from app.stats import StatsRecorder
 from app.status import Preview, Stats, Status
+from app.upstream import Upstream
 from app.virtual_camera import VirtualCameraOutput
 from app.worker import Worker
 from matting_core.engine import create_engine
 from matting_core.errors import StageFailed
-from matting_core.frames import Frame, MattedFrame
+from matting_core.frames import MattedFrame
 
 log = logging.getLogger(__name__)
 
 STOP_S = 20.0
 """Threads end at once, but for one that loads a model: that cannot be broken off, and takes seconds on a slow machine.
 A process that ends meanwhile would crash. The outputs are closed before."""
+HANG_S = 10.0
+"""A camera's read or a network's run that takes longer is given up. The outputs have shown a slate for 9 s by then."""
+HANG_AT_STOP_S = 1.5
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -36,7 +40,8 @@ class Parts:
     """What a pipeline is built from, where it is not the usual: other devices for tests, other habits for `run`.
 
     outputs: opened outputs that are fed beside the virtual camera; the pipeline closes them. must_open: a source or
-    virtual camera that cannot be opened ends its stage instead of being waited for.
+    virtual camera that cannot be opened ends its stage instead of being waited for. is_read: whether another program
+    has the virtual camera open.
     """
 
     open_source: SourceOpener = open_source
@@ -44,62 +49,15 @@ class Parts:
     open_virtual_camera: VirtualFactory = VirtualCameraOutput
     outputs: tuple[Output, ...] = ()
     must_open: bool = False
-
-
-class Upstream:
-    """One capture and one matting worker with the mailbox between them. Single-use: a restart builds a new one,
-    which waits on its own threads until the one before it has let go of the camera and the engine."""
-
-    def __init__(self, pipeline: "Pipeline", before: "Upstream | None") -> None:
-        self._before = before
-        stats, board, parts = pipeline.recorder, pipeline.board, pipeline.parts
-        self._frames: Mailbox[Frame] = Mailbox(lambda _frame: stats.count("dropped_unmatted"))
-        capture = CaptureStage(
-            pipeline.settings, self._frames, board, stats, parts.must_open and before is None, parts.open_source
-        )
-        matting = MattingStage(
-            lambda: pipeline.settings, pipeline.size, self._frames, pipeline.matted, board, stats, parts.create_engine
-        )
-        self._workers = tuple(
-            Worker(name, self._after_before(body), pipeline.failed)
-            for name, body in (("capture", capture.run), ("matting", matting.run))
-        )
-
-    def start(self) -> None:
-        for worker in self._workers:
-            worker.start()
-
-    def ask_to_stop(self) -> None:
-        for worker in self._workers:
-            worker.ask_to_stop()
-
-    def join(self, until_s: float | None = None) -> bool:
-        """Wait until both threads, and those of every upstream before, have ended; False if time ran out."""
-        before = self._before
-        ended = before is None or before.join(until_s)
-        for worker in self._workers:
-            ended &= worker.join(60.0 if until_s is None else max(0.0, until_s - time.monotonic()))
-        self._frames.close()
-        if ended:
-            self._before = None
-        return ended
-
-    def _after_before(self, body: Callable[[threading.Event], None]) -> Callable[[threading.Event], None]:
-        def run(stopping: threading.Event) -> None:
-            before = self._before
-            while before is not None and not before.join(time.monotonic() + 0.1):
-                pass
-            if not stopping.is_set():
-                body(stopping)
-
-        return run
+    is_read: ReaderProbe = has_readers
 
 
 class Pipeline:
     """Camera to outputs. Used from one controlling thread; nothing here but `stop` makes it wait.
 
     The output worker lives from `start` to `stop`. Capture and matting are rebuilt when a setting of RESTART_FIELDS
-    changes, and the outputs show a slate meanwhile. Every other setting is read once a frame.
+    changes, and the outputs show a slate meanwhile. Every other setting is read once a frame. The output thread also
+    keeps an eye on the other two, and rebuilds them when one does not come back from a call.
     """
 
     def __init__(self, settings: Settings, parts: Parts | None = None) -> None:
@@ -108,14 +66,26 @@ class Pipeline:
         self.size = parse_size(settings.output_size)
         self.board = Board()
         self.recorder = StatsRecorder()
+        self.demand = Demand(self.parts.is_read)
         self.matted: Mailbox[MattedFrame | Blank] = Mailbox(self._count_unsent)
         self._paused = threading.Event()
         self._failed = threading.Event()
         self.failure: StageFailed | None = None
         self._output = OutputStage(
-            lambda: self.settings, self.size, self.matted, self.board, self.recorder, self._paused, self._open_sinks
+            lambda: self.settings,
+            self.size,
+            self.matted,
+            self.board,
+            self.recorder,
+            self._paused,
+            self._open_sinks,
+            self.demand,
+            self._look_after_upstream,
         )
         self._output_worker = Worker("output", self._output.run, self.failed)
+        self._swap = threading.Lock()
+        self._stopping = False
+        self._hung_engines: tuple[str, ...] = ()
         self._upstream = Upstream(self, None)
 
     def start(self) -> None:
@@ -132,13 +102,11 @@ class Pipeline:
 
     def restart(self) -> None:
         """Build capture and matting anew with the settings of now, also after one of them failed."""
-        for key in ("camera", "camera-black", "engine", "capture", "matting"):
+        for key in ("camera", "engine", "capture", "matting"):
             self.board.clear(key)
-        old = self._upstream
-        old.ask_to_stop()
-        self.matted.put(Blank())
-        self._upstream = Upstream(self, old)
-        self._upstream.start()
+        with self._swap:
+            self._hung_engines = ()  # whoever restarts by hand may have mended the driver
+            self._replace_upstream()
 
     def pause(self, paused: bool) -> None:
         """While paused every output shows a slate, whatever the camera sees."""
@@ -160,7 +128,7 @@ class Pipeline:
         self._output.do(lambda _sinks: self._output.snapshot(path))
 
     def preview(self) -> Preview | None:
-        """The newest preview, or None if there is none since the last call."""
+        """The newest preview, or None if there is none since the last call. Who asks counts as watching."""
         return self._output.take_preview()
 
     def status(self) -> Status:
@@ -180,11 +148,18 @@ class Pipeline:
         return self._failed.wait(timeout_s)
 
     def stop(self, timeout_s: float = STOP_S) -> bool:
-        """Stop and join every thread; True when all have ended in time. The outputs get a last slate."""
+        """Stop and join every thread; True when all have ended in time. The outputs get a last slate.
+
+        One that is stuck in a driver or a library is left behind: see app.cli.leave.
+        """
         until_s = time.monotonic() + timeout_s
+        with self._swap:
+            self._stopping = True
         self._upstream.ask_to_stop()
         self._output_worker.ask_to_stop()
-        ended = self._upstream.join(until_s)
+        while not (ended := self._upstream.join(min(until_s, time.monotonic() + 0.1))) and time.monotonic() < until_s:
+            for upstream in self._upstream.chain():
+                upstream.give_up_stuck(time.monotonic(), HANG_AT_STOP_S)
         self.matted.close()
         ended &= self._output_worker.join(max(0.0, until_s - time.monotonic()))
         if not ended:
@@ -199,6 +174,37 @@ class Pipeline:
         self.board.say(failure.stage, failure)
         self.matted.put(Blank())
         self._failed.set()
+
+    def _look_after_upstream(self) -> None:
+        """Called on the output thread, before every canvas."""
+        for upstream in self._upstream.chain():
+            stuck = upstream.give_up_stuck(time.monotonic(), HANG_S)
+            if stuck:
+                with self._swap:
+                    if upstream is self._upstream and not self._stopping:
+                        self._go_on_without(stuck)
+
+    def _go_on_without(self, stuck: list[str]) -> None:
+        if "capture" in stuck:
+            self.board.say("camera", "The camera does not answer.", mend="Plug it out and in again.")
+        if "matting" in stuck:
+            name = self._upstream.engine_name
+            self._hung_engines += (name,)
+            self.board.say(
+                "engine",
+                f"The {name} engine does not answer any more and was given up.",
+                "warning",
+                "Another one takes over. Update the driver, or choose another engine, if this happens again.",
+            )
+        self._replace_upstream()
+
+    def _replace_upstream(self) -> None:
+        """With `_swap` held: end capture and matting, and build both anew."""
+        old = self._upstream
+        old.ask_to_stop()
+        self.matted.put(Blank())
+        self._upstream = Upstream(self, old, self._hung_engines)
+        self._upstream.start()
 
     def _open_sinks(self) -> Sinks:
         return Sinks(

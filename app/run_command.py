@@ -95,6 +95,8 @@ def _watch(pipeline: Pipeline, interrupted: threading.Event, until_s: float | No
 
 def _line(status: Status) -> str:
     stats = status.stats
+    if status.capture == "resting":
+        return f"Resting: no program reads {', '.join(status.outputs)}; the camera is closed."
     return (
         f"{status.source} → {', '.join(status.outputs)}: {stats.matting_fps:.1f} fps with {status.provider}, "
         f"latency {stats.latency_p50_ms:.0f} ms, {stats.dropped} dropped, {stats.slates} slates"

@@ -59,6 +59,7 @@ class Settings(Scene):
     output_fps: int = Field(60, ge=1, le=240, description="the most that is sent; a slower camera sets the pace")
     virtual_camera: bool = True
     virtual_camera_device: str = ""
+    rest_unwatched: bool = Field(True, description="close the camera while nobody watches; see app.demand")
     show_statistics: bool = False
     split_view: bool = False
     scenes: dict[str, Scene] = Field(default_factory=dict)

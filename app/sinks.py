@@ -75,6 +75,16 @@ class Sinks:
                 self._board.clear("virtual-camera")
             self._tell()
 
+    @property
+    def take_all(self) -> bool:
+        """Whether an output is open that wants every canvas, whoever watches: a recording, or one that `run` named."""
+        return bool(self._fixed) or self._recording is not None
+
+    @property
+    def virtual_is_on(self) -> bool:
+        """Whether the virtual camera is open and shows the picture."""
+        return self._virtual is not None and self._virtual_on
+
     def send(self, canvas: Image, alpha: Alpha | None, at_s: float) -> None:
         """Give one canvas to every output; one that is lost is closed and told, and the others go on."""
         if self._virtual is not None:

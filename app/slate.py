@@ -11,6 +11,7 @@ INK_BGR = (214, 203, 196)
 
 STARTING = "Starting"
 PAUSED = "Paused"
+RESTING = "Resting"
 NO_CAMERA = "No picture from the camera"
 NO_MATTE = "One moment, please"
 OFF = "Virtual camera is off"
@@ -22,6 +23,8 @@ def reason(status: Status, paused: bool) -> str:
         return PAUSED
     if status.capture in ("waiting", "failed"):
         return NO_CAMERA
+    if status.capture == "resting":
+        return RESTING
     if "starting" in (status.capture, status.matting):
         return STARTING
     return NO_MATTE

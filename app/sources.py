@@ -41,6 +41,8 @@ class Pace:
 class StillSource:
     """One picture again and again at `fps`; every frame is the same read-only array."""
 
+    live = False
+
     def __init__(self, path: Path, fps: float) -> None:
         """Raises SourceError if the file is no readable picture."""
         self._image = _read_still(path)
@@ -69,6 +71,8 @@ def _read_still(path: Path) -> Image:
 
 class VideoSource:
     """A video file, looped and paced by its own average rate (held within 2…240 fps), turned upright."""
+
+    live = False
 
     def __init__(self, path: Path) -> None:
         """Raises SourceError if the file cannot be opened, has no picture, or not one frame can be decoded."""
@@ -105,6 +109,8 @@ class DemoSource:
 
     Frame i is a function of i alone. The picture is NASA's portrait of the astronaut Eileen Collins (public domain).
     """
+
+    live = False
 
     def __init__(self, size: str, fps: float, note: str = "", portrait: Path = DEMO_PORTRAIT) -> None:
         """size: 'WIDTHxHEIGHT' of the frames; note: said in the description. Raises SourceError, UsageError."""

@@ -5,7 +5,7 @@ from typing import Literal
 
 from matting_core.frames import Image
 
-StageState = Literal["stopped", "starting", "running", "waiting", "failed"]
+StageState = Literal["stopped", "starting", "running", "waiting", "resting", "failed"]
 Severity = Literal["info", "warning", "error"]
 
 
@@ -67,9 +67,10 @@ class Stats:
 class Status:
     """Everything the window shows about the pipeline, read in one go.
 
-    capture, matting, output: each stage's state. source: what the camera really gives, e.g. 'HD Webcam, 1280×720
-    MJPG at 30 fps'. engine and provider: what really runs, read back from the session. outputs: each open output's
-    name. recording: the file being written, or empty. paused: the slate is sent whatever the camera sees.
+    capture, matting, output: each stage's state; capture is resting, with the camera closed, while nobody watches.
+    source: what the camera really gives, e.g. 'HD Webcam, 1280×720 MJPG at 30 fps'. engine and provider: what really
+    runs, read back from the session. outputs: each open output's name. recording: the file being written, or empty.
+    paused: the slate is sent whatever the camera sees.
     """
 
     capture: StageState = "stopped"

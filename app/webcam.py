@@ -42,6 +42,7 @@ class Webcam:
         if reason is not None:
             raise reason
         self._name = camera.name
+        self.live = not camera.virtual
         self._index = 0
         on_linux = camera.backend == cv2.CAP_V4L2 and camera.path
         self._capture = cv2.VideoCapture(camera.path if on_linux else camera.index, camera.backend)
@@ -66,9 +67,9 @@ class Webcam:
             if not self._capture.grab():
                 break
             arrived = time.monotonic()
-            good, picture = self._capture.retrieve()
-            if good and picture is not None and picture.size:
-                return self._frame(picture, arrived)
+            image = self._decode()
+            if image is not None:
+                return self._frame(image, arrived)
         raise SourceLost(f"The camera {self._name} stopped sending pictures.", "Check that it is plugged in.")
 
     def close(self) -> None:
@@ -92,8 +93,16 @@ class Webcam:
                     ) from error
                 time.sleep(0.1)
 
-    def _frame(self, picture: Array, arrived: float) -> Frame:
-        image = to_bgr(picture)
+    def _decode(self) -> Image | None:
+        """The picture that was grabbed, or None if it is damaged."""
+        try:
+            good, picture = self._capture.retrieve()
+            return to_bgr(picture) if good and picture is not None and picture.size else None
+        except (cv2.error, KeyError) as error:  # KeyError: a number of channels that no camera has
+            log.debug("a damaged picture: %s", error)
+            return None
+
+    def _frame(self, image: Image, arrived: float) -> Frame:
         image.flags.writeable = False
         frame = Frame(image, arrived, self._index)
         self._index += 1

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from matting_core.errors import ModelError
+from matting_core.file_lock import lock_file
 
 log = logging.getLogger(__name__)
 
@@ -160,18 +161,9 @@ def _is_loopback(url: str) -> bool:
 
 
 def _lock(file: BufferedRandom, part: Path) -> None:
-    """One download of a file at a time; the system drops the lock with the process, even after kill -9."""
+    """One download of a file at a time."""
     try:
-        if os.name == "nt":
-            import msvcrt
-
-            file.seek(0x7FFF0000)  # locking a byte far beyond the end hinders nobody's reading
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-            file.seek(0, os.SEEK_END)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock_file(file)
     except OSError as error:
         raise ModelError(f"{part.name} is being downloaded already.", "Wait for the other download.") from error
 

@@ -94,6 +94,9 @@ class VideoLoop:
             self._container.seek(0)
         except av.FFmpegError:
             self._container.close()
-            self._container = av.open(str(self.path))
-            self._stream = self._container.streams.video[0]
+            try:
+                self._container = av.open(str(self.path))
+                self._stream = self._container.streams.video[0]
+            except (av.FFmpegError, OSError, IndexError) as error:
+                raise MediaError(f"The video {self.path} cannot be opened again.", "Choose another file.") from error
         self._frames = self._decode_once()

@@ -28,6 +28,11 @@ class Adapting(QObject):
         self.dialog.raise_()
         self.dialog.activateWindow()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the dialog is there and may want pictures."""
+        return self.dialog is not None
+
     def offer(self, preview: Preview) -> None:
         """Every preview that the window gets."""
         if self.dialog is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from app.qt_guard import take_back_qt_variables
 from app.settings import Settings
+from app.window_lock import WindowLock
 from matting_core.errors import MattecamError, UsageError
 
 if TYPE_CHECKING:
@@ -17,19 +18,33 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+CALLS_MS = 250
+
 
 def run_window(settings: Settings, notices: Sequence[str]) -> int:
-    """Open the window and stay until it is closed; the exit code.
+    """Open the window and stay until it is closed; the exit code. A window that is open already comes to the front.
 
-    Raises UsageError where there is no display, MattecamError where Qt cannot be loaded.
+    Raises UsageError where there is no display, MattecamError where Qt cannot be loaded or an open window hangs.
     """
     check_display()
+    lock = WindowLock()
+    if not lock.take_or_call():
+        print("Mattecam is running already; its window comes to the front.")
+        return 0
+    try:
+        return _run(settings, notices, lock)
+    finally:
+        lock.release()
+
+
+def _run(settings: Settings, notices: Sequence[str], lock: WindowLock) -> int:
     taken = take_back_qt_variables()
     if taken:
         log.debug("took back %s", ", ".join(taken))
     app = make_application()
     from app.pipeline import Pipeline
     from app.ui.main_window import MainWindow
+    from app.ui.tray import bring_forward
 
     window = MainWindow(Pipeline(settings), settings, notices)
     window.ended.connect(app.quit)
@@ -41,6 +56,9 @@ def run_window(settings: Settings, notices: Sequence[str]) -> int:
     from PySide6.QtCore import QTimer
 
     QTimer.singleShot(0, window.start)
+    calls = QTimer(window)
+    calls.timeout.connect(lambda: bring_forward(window) if not window.is_closing and lock.was_called() else None)
+    calls.start(CALLS_MS)
     return app.exec()
 
 

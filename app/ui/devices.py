@@ -76,7 +76,11 @@ class CameraCard(Card):
 
     def show_status(self, status: Status) -> None:
         """Say what the camera really gives, or why it gives nothing: the line is never empty, so nothing jumps."""
-        states = {"starting": self.tr("Opening…"), "waiting": self.tr("Waiting for the camera")}
+        states = {
+            "starting": self.tr("Opening…"),
+            "waiting": self.tr("Waiting for the camera"),
+            "resting": self.tr("Closed while nobody watches"),
+        }
         no_break = status.source.replace(" fps", "\u00a0fps")
         self.source.say(no_break or states.get(status.capture, self.tr("Not running")))
 

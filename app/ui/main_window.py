@@ -143,7 +143,9 @@ class MainWindow(QMainWindow):
         self._status_timer.timeout.connect(lambda: self.show_status(self._pipeline.status()))
 
     def start(self) -> None:
-        """Start the pipeline, watch it, and look for cameras and models."""
+        """Start the pipeline, watch it, and look for cameras and models; nothing once the window is being closed."""
+        if self.is_closing:
+            return
         self._pipeline.start()
         self.show_status(self._pipeline.status())
         self._preview_timer.start(PREVIEW_MS)
@@ -151,6 +153,11 @@ class MainWindow(QMainWindow):
         self.panel.camera.refresh()
         self.panel.quality.list_models(self._devices)
         self._devices.submit(sweep)
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether the window was closed and only its threads are still being joined."""
+        return self._closing is not None
 
     def show_status(self, status: Status) -> None:
         """Bring everything that tells of the pipeline in line with this status."""
@@ -224,10 +231,13 @@ class MainWindow(QMainWindow):
             self.ended.emit()
 
     def _poll_preview(self) -> None:
+        on_show = self.isVisible() and not self.isMinimized()
+        if not on_show and not self.adapting.is_open:
+            return  # whoever asks for previews keeps the camera open
         preview = self._pipeline.preview()
         if preview is not None:
             self.adapting.offer(preview)
-        if preview is not None and self.isVisible() and not self.isMinimized():
+        if preview is not None and on_show:
             self.preview.show_preview(preview)
 
     def _toggle_recording(self, on: bool) -> None:

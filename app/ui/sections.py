@@ -121,6 +121,9 @@ class OutputSection(Section):
         self.body.addWidget(labelled(self.tr("Frame rate"), self.rate))
         self.body.addWidget(labelled(self.tr("Device"), self.device))
         self.body.addWidget(MutedLabel(self.tr("These three take effect when Mattecam is started again.")))
+        self.rest = Switch(self.tr("Close the camera while nobody watches"))
+        bind_button(store, self.rest, "rest_unwatched")
+        self.body.addWidget(self.rest)
         store.changed.connect(self._show)
         self._show(store.settings)
 

@@ -38,17 +38,15 @@ def overlay_texts(status: Status) -> tuple[str, str]:
 def headline(status: Status) -> str:
     """The state in a few words: what a glance has to tell."""
     states = (status.capture, status.matting, status.output)
-    if status.paused:
-        return translate("Statistics", "Paused: nobody sees you")
-    if "failed" in states:
-        return translate("Statistics", "Stopped")
-    if status.capture == "waiting":
-        return translate("Statistics", "Waiting for the camera")
-    if "starting" in states:
-        return translate("Statistics", "Starting…")
-    if all(state == "running" for state in states):
-        return translate("Statistics", "Live")
-    return translate("Statistics", "Off")
+    choices = (
+        (status.paused, translate("Statistics", "Paused: nobody sees you")),
+        ("failed" in states, translate("Statistics", "Stopped")),
+        (status.capture == "waiting", translate("Statistics", "Waiting for the camera")),
+        (status.capture == "resting", translate("Statistics", "Resting: nobody watches")),
+        ("starting" in states, translate("Statistics", "Starting…")),
+        (all(state == "running" for state in states), translate("Statistics", "Live")),
+    )
+    return next((text for so, text in choices if so), translate("Statistics", "Off"))
 
 
 def status_line(status: Status) -> str:

@@ -1,9 +1,18 @@
 """The tray icon: show or hide the window, pause, quit."""
 
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu, QSystemTrayIcon, QWidget
 
 from app.ui.actions import Actions
+
+
+def bring_forward(window: QWidget) -> None:
+    """Show a window above the others, also one that was hidden or minimised."""
+    window.setWindowState(window.windowState() & ~Qt.WindowState.WindowMinimized)
+    window.show()
+    window.raise_()
+    window.activateWindow()
 
 
 class Tray(QSystemTrayIcon):
@@ -25,9 +34,7 @@ class Tray(QSystemTrayIcon):
         if self._window.isVisible() and not self._window.isMinimized():
             self._window.hide()
             return
-        self._window.showNormal()
-        self._window.raise_()
-        self._window.activateWindow()
+        bring_forward(self._window)
 
     def say(self, state: str) -> None:
         """What the tool tip tells beside the name."""

@@ -1,68 +1,16 @@
 """The live pipeline with made-up devices: every frame accounted for, every fault survived, the room never sent."""
 
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from app.pipeline import Parts, Pipeline
 from app.settings import Settings
-from app.status import Stats
 from matting_core.errors import EngineError, SourceError
 from matting_core.pictures import read_image
-from tests.support.room import HEIGHT, PERSON_BGR, WIDTH, GreenEngine, GreenEngines, Memory, RoomSource
-
-BACKGROUND_BGR = (0x26, 0x2E, 0x3A)
-SETTINGS = Settings(
-    camera="demo",
-    background="color:#3a2e26",
-    output_size=f"{WIDTH}x{HEIGHT}",
-    preset="fast",
-    virtual_camera=False,
-    output_fps=120,
-)
-
-
-class Rig:
-    """A pipeline with a memory for an output."""
-
-    def __init__(self) -> None:
-        self.memory = Memory()
-        self.pipeline: Pipeline
-
-    def build(self, settings: Settings = SETTINGS, **parts: object) -> Pipeline:
-        parts = {"open_source": lambda _settings, **_: RoomSource(), "create_engine": GreenEngines(), **parts}
-        self.pipeline = Pipeline(settings, Parts(outputs=(self.memory,), **parts))  # type: ignore[arg-type]
-        self.pipeline.start()
-        return self.pipeline
-
-    def until(self, what: Callable[[], bool], timeout_s: float = 8.0) -> None:
-        deadline = time.monotonic() + timeout_s
-        while not what():
-            if time.monotonic() > deadline:
-                pytest.fail(f"did not happen in {timeout_s} s; {self.pipeline.status()}")
-            time.sleep(0.005)
-
-    def shows_person(self) -> bool:
-        newest = self.memory.newest
-        return newest is not None and bool((np.abs(newest.astype(int) - PERSON_BGR).max(2) < 8).sum() > 1000)
-
-
-@pytest.fixture
-def rig() -> Iterator[Rig]:
-    rig = Rig()
-    yield rig
-    assert rig.pipeline.stop(2.0), "a thread did not end in 2 s"
-    assert rig.memory.leaks == 0, "the room was sent"
-    assert rig.memory.closed
-
-
-def assert_accounted(stats: Stats) -> None:
-    assert stats.captured == stats.matted + stats.failed + stats.dropped_unmatted
-    assert stats.matted == stats.shown + stats.dropped_unsent
-    assert stats.sent == stats.shown + stats.repeated + stats.slates
+from tests.support.rig import BACKGROUND_BGR, SETTINGS, Rig, assert_accounted
+from tests.support.room import HEIGHT, WIDTH, GreenEngine, GreenEngines, RoomSource
 
 
 def test_every_frame_is_accounted_for_and_the_person_stands_on_the_background(rig: Rig) -> None:

@@ -34,6 +34,7 @@ class RoomSource:
     """A FrameSource of room pictures at about 100 fps; lost after `frames`, if given."""
 
     description = "made-up room"
+    live = False
 
     def __init__(self, frames: int | None = None) -> None:
         self._left = frames

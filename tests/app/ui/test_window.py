@@ -32,6 +32,7 @@ pytestmark = pytest.mark.gui
         ("format", "mjpeg", "camera_mjpeg", None, False),
         ("output", "frame_size", "output_size", "1920x1080", "1920x1080"),
         ("output", "rate", "output_fps", 24, 24),
+        ("output", "rest", "rest_unwatched", None, False),
         ("virtual_camera", "switch", "virtual_camera", None, True),
     ],
 )
@@ -123,6 +124,18 @@ def test_the_picture_is_shown(desk: Desk) -> None:
     shown = desk.window.preview.grab().toImage()
     middle = shown.pixelColor(shown.width() // 2, shown.height() // 2)
     assert (middle.red(), middle.green(), middle.blue()) == (0, 255, 0)
+
+
+def test_a_window_out_of_sight_asks_for_no_preview_and_so_lets_the_camera_close(desk: Desk) -> None:
+    image = np.full((90, 160, 3), 7, np.uint8)
+    desk.window.hide()
+    desk.pipeline.next_preview = Preview(image, 1)
+    QTest.qWait(200)
+    assert desk.pipeline.next_preview is not None
+    desk.window.show()
+    desk.until(lambda: desk.pipeline.next_preview is None)
+    desk.window.show_status(Status(capture="resting", matting="running", output="running"))
+    assert "Resting: nobody watches" in desk.window.status_label.text()
 
 
 def test_the_split_shows_the_camera_on_the_left(desk: Desk) -> None:
