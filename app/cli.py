@@ -11,7 +11,7 @@ from typing import Any
 from matting_core.engine_names import ENGINE_NAMES
 from matting_core.errors import MattecamError, UsageError
 from matting_core.layouts import AUTO, LAYOUTS
-from matting_core.presets import DEFAULT_PRESET, PRESETS
+from matting_core.presets import DEFAULT_PRESET, LIVE_PRESETS, PRESETS
 
 GOOD, FAILED, WRONG_USE = 0, 1, 2
 
@@ -58,6 +58,8 @@ def _run(options: argparse.Namespace) -> int:
         engine=options.engine,
         seconds=options.seconds,
         model=options.model,
+        fps_cap=options.fps_cap,
+        load_limit=options.load_limit,
         as_json=options.json,
     )
 
@@ -159,7 +161,9 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     def add_engine_options(sub: argparse.ArgumentParser, preset: str | None, engine: str | None) -> None:
-        sub.add_argument("--preset", choices=tuple(PRESETS), default=preset, help="size of the network's input")
+        # Only a live picture has a rate for the preset auto to hold.
+        names, text = (PRESETS, "network and its size") if preset else (LIVE_PRESETS, "auto holds the camera's rate")
+        sub.add_argument("--preset", choices=tuple(names), default=preset, help=text)
         sub.add_argument("--engine", choices=ENGINE_NAMES, default=engine, help="what runs the network")
 
     spec = "color:#rrggbb, blur, blur:N, transparent, none, or an image or video file"
@@ -168,6 +172,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--background", metavar="SPEC", help=spec)
     run.add_argument("--output", default="virtual", metavar="virtual|null|PATH", help="where the picture goes")
     run.add_argument("--model", metavar="NAME", help="one of `models list`; the window's choice by default")
+    run.add_argument("--fps-cap", type=int, metavar="N", help="matte at most N frames a second; 0: all")
+    run.add_argument("--load-limit", type=int, metavar="PERCENT", help="use at most this much of the processor or GPU")
     run.add_argument("--seconds", type=_seconds, metavar="N", help="stop after N seconds")
     add_engine_options(run, None, None)
 

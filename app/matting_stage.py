@@ -1,23 +1,26 @@
-"""The matting thread: loads the model, gives every frame its alpha, and replaces an engine that keeps failing."""
+"""The matting thread: gives every frame its alpha, follows the preset, and replaces an engine that keeps failing."""
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.board import Board
 from app.mailbox import Mailbox
+from app.network_loader import NetworkLoader
+from app.preset_control import PresetControl
 from app.settings import Settings
 from app.stats import StatsRecorder
 from matting_core.engine import MattingEngine, Network, create_engine
 from matting_core.engine_names import fallback_order
-from matting_core.errors import EngineError, InferenceFailed
+from matting_core.errors import EngineError, InferenceFailed, MattecamError
 from matting_core.fit import fit_frame
 from matting_core.frames import Frame, MattedFrame
 from matting_core.model_store import ModelStore
 from matting_core.predictor import Predictor
 from matting_core.preprocess import network_size
-from matting_core.presets import find_preset
+from matting_core.presets import Preset, live_preset
 
 log = logging.getLogger(__name__)
 
@@ -56,56 +59,108 @@ class MattingStage:
         self._board = board
         self._stats = stats
         self._engine_factory = engine_factory
+        self._store = ModelStore()
+        self._loader = NetworkLoader(self._open)
         self._engines_left: list[str] = []
         self._failures = 0
         self._successes = 0
         self._rebuilt = False
+        self._taken = self._settled = 0
 
     def run(self, stopping: threading.Event) -> None:
         """Matte frames until told to stop. Raises when no engine is left that works."""
         self._board.set(matting="starting")
         settings = self._settings()
-        preset = find_preset(settings.preset)
-        model = ModelStore().network(preset.model_for(settings.model), preset.int8)
         self._engines_left = list(fallback_order(settings.engine))
-        predictor = self._start(settings.engine, model)
-        taken = settled = 0
+        predictor = self._start(live_preset(settings.preset), settings.engine)
+        self._control = PresetControl(settings, predictor.preset, self._board)
         try:
             while not stopping.is_set():
                 frame = self._inbox.take(POLL_S)
+                predictor = self._follow(predictor)
                 if frame is None:
                     continue
-                taken += 1
+                self._taken += 1
+                if not self._control.admits(frame, self._settings()):
+                    self._drop()
+                    continue
                 try:
-                    settled += self._matte(predictor, frame)
+                    self._settled += self._matte(predictor, frame)
                     self._succeeded()
                 except InferenceFailed as error:
-                    settled += 1
+                    self._settled += 1
                     if self._failed(error):
-                        predictor = self._replace(predictor, model)
+                        predictor = self._replace(predictor)
         finally:
-            # What a delaying stabiliser still holds is never shown.
-            self._stats.count("dropped_unmatted", taken - settled)
+            self._drop()
+            self._loader.close()
             predictor.engine.close()
 
-    def _start(self, name: str, model: Network) -> Predictor:
-        settings = self._settings()
-        engine = self._engine_factory(name, model)
-        predictor = Predictor(engine, find_preset(settings.preset), settings.smoothing)
-        width, height = self._size
+    def _drop(self) -> None:
+        """Count what was taken and never came out: not admitted, or still held by a delaying stabiliser."""
+        self._stats.count("dropped_unmatted", self._taken - self._settled)
+        self._settled = self._taken
+
+    def _follow(self, predictor: Predictor) -> Predictor:
+        """The predictor to use now: a new preset's network is loaded beside the old one, which mattes meanwhile.
+
+        The new one starts without a past, and what the old one's stabiliser held back is given up.
+        """
+        wanted = self._control.wanted(self._settings())
+        loading = self._loader.loading
+        if loading is None:
+            if wanted != predictor.preset:
+                self._loader.begin(wanted, predictor.engine.name)
+            return predictor
         try:
+            ready = self._loader.take()
+        except MattecamError as error:
+            log.warning("the preset %s does not start: %s", loading.name, error)
+            self._control.refused(loading)
+            self._board.say("preset", error, "warning")
+            return predictor
+        if ready is None:
+            return predictor
+        if ready.preset != wanted or ready.engine.name != predictor.engine.name:
+            ready.engine.close()  # the user, or a failing engine, was quicker
+            return predictor
+        self._drop()
+        predictor.engine.close()
+        self._announce(ready)
+        self._board.clear("preset")
+        self._control.moved(ready.preset)
+        return ready
+
+    def _start(self, preset: Preset, engine: str) -> Predictor:
+        predictor = self._open(preset, engine)
+        self._announce(predictor)
+        return predictor
+
+    def _open(self, preset: Preset, engine: str) -> Predictor:
+        """A warm predictor; called on the loader's thread, too."""
+        settings = self._settings()
+        network = self._store.network(preset.model_for(settings.model), preset.int8)
+        runner = self._engine_factory(engine, network)
+        try:
+            predictor = Predictor(runner, preset, settings.smoothing)
+            width, height = self._size
             predictor.warm_up(height, width)
         except BaseException:
-            engine.close()
+            runner.close()
             raise
-        h, w = network_size(height, width, predictor.preset.long_side)
-        self._board.set(matting="running", engine=engine.name, provider=engine.provider, input_size=f"{w}x{h}")
         return predictor
+
+    def _announce(self, predictor: Predictor) -> None:
+        width, height = self._size
+        h, w = network_size(height, width, predictor.preset.long_side)
+        engine = predictor.engine
+        self._board.set(matting="running", engine=engine.name, provider=engine.provider, input_size=f"{w}x{h}")
 
     def _matte(self, predictor: Predictor, frame: Frame) -> int:
         """Matte one frame; 1 if a matted frame left for the output, 0 if the stabiliser holds it back."""
         settings = self._settings()
         predictor.set_smoothing(settings.smoothing)
+        began_s = time.monotonic()
         lap = self._stats.lap()
         fitted = fit_frame(frame.image, *self._size, settings.mirror)
         lap("fit")
@@ -115,6 +170,7 @@ class MattingStage:
             raise
         except Exception as error:
             raise InferenceFailed(f"Matting a frame failed ({type(error).__name__}: {error}).") from error
+        self._control.matted(time.monotonic() - began_s, predictor.engine.name, settings)
         if matted is None:
             return 0
         self._stats.count("matted")
@@ -137,7 +193,7 @@ class MattingStage:
         self._last_error = error
         return self._failures >= FAILURES_BEFORE_REBUILD
 
-    def _replace(self, predictor: Predictor, model: Network) -> Predictor:
+    def _replace(self, predictor: Predictor) -> Predictor:
         """The same engine built again; where that did not help before, the next one in the order."""
         name = predictor.engine.name
         predictor.engine.close()
@@ -148,7 +204,7 @@ class MattingStage:
         candidates = self._engines_left if self._rebuilt else [name, *self._engines_left]
         for candidate in candidates:
             try:
-                rebuilt = self._start(candidate, model)
+                rebuilt = self._start(predictor.preset, candidate)
             except EngineError as error:
                 log.warning("engine %s does not start: %s", candidate, error)
                 continue

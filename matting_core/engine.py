@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class MattingEngine(Protocol):
-    """A loaded network. Built, used and closed on one thread."""
+    """A loaded network. Used by one thread at a time, which may be another one than it was built on."""
 
     name: str
     """The engine's name in ENGINES."""
