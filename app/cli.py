@@ -83,6 +83,10 @@ def _bench(options: argparse.Namespace) -> int:
     from app.bench_command import bench, compare
     from app.fused_bench import bench_fused
 
+    if options.calibrate:
+        from app.calibration import calibrate_command
+
+        return calibrate_command(options.json)
     if options.fused:
         return bench_fused(options.source, options.size, options.seconds, options.preset, options.engine, options.json)
     if options.compare:
@@ -190,6 +194,7 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--size", default="1280x720", metavar="WxH")
     bench.add_argument("--seconds", type=_seconds, default=10.0, metavar="N")
     bench.add_argument("--compare", action="store_true", help="time all presets beside plain float32, in turn")
+    bench.add_argument("--calibrate", action="store_true", help="choose and remember each preset's arithmetic")
     bench.add_argument("--fused", action="store_true", help="the whole way as one graph on the GPU (cuda, tensorrt)")
     add_engine_options(bench, DEFAULT_PRESET, "auto")
 

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.board import Board
+from app.calibration import Remembered
 from app.mailbox import Mailbox
-from app.network_loader import NetworkLoader
+from app.network_loader import NetworkLoader, Plan
 from app.preset_control import PresetControl
 from app.settings import Settings
 from app.stats import StatsRecorder
+from matting_core.arithmetic import Way
 from matting_core.engine import MattingEngine, Network, create_engine
 from matting_core.engine_names import fallback_order
 from matting_core.errors import EngineError, InferenceFailed, MattecamError
@@ -60,6 +62,7 @@ class MattingStage:
         self._stats = stats
         self._engine_factory = engine_factory
         self._store = ModelStore()
+        self._remembered = Remembered(self._store)
         self._loader = NetworkLoader(self._open)
         self._engines_left: list[str] = []
         self._failures = 0
@@ -72,7 +75,9 @@ class MattingStage:
         self._board.set(matting="starting")
         settings = self._settings()
         self._engines_left = list(fallback_order(settings.engine))
-        predictor = self._start(live_preset(settings.preset), settings.engine)
+        preset = live_preset(settings.preset)
+        self._plan = Plan(preset, settings.engine, self._way(preset))
+        predictor = self._start(self._plan)
         self._control = PresetControl(settings, predictor.preset, self._board)
         try:
             while not stopping.is_set():
@@ -106,41 +111,60 @@ class MattingStage:
 
         The new one starts without a past, and what the old one's stabiliser held back is given up.
         """
-        wanted = self._control.wanted(self._settings())
+        preset = self._control.wanted(self._settings())
+        wanted = Plan(preset, self._plan.engine, self._way(preset))
         loading = self._loader.loading
         if loading is None:
-            if wanted != predictor.preset:
-                self._loader.begin(wanted, predictor.engine.name)
+            if wanted != self._plan:
+                self._loader.begin(wanted)
             return predictor
         try:
             ready = self._loader.take()
         except MattecamError as error:
-            log.warning("the preset %s does not start: %s", loading.name, error)
-            self._control.refused(loading)
-            self._board.say("preset", error, "warning")
+            self._refuse(loading, error)
             return predictor
         if ready is None:
             return predictor
-        if ready.preset != wanted or ready.engine.name != predictor.engine.name:
-            ready.engine.close()  # the user, or a failing engine, was quicker
+        if loading != wanted:
+            ready.engine.close()  # the user, or an engine that failed meanwhile, was quicker
             return predictor
         self._drop()
         predictor.engine.close()
+        self._plan = wanted
         self._announce(ready)
         self._board.clear("preset")
         self._control.moved(ready.preset)
         return ready
 
-    def _start(self, preset: Preset, engine: str) -> Predictor:
-        predictor = self._open(preset, engine)
+    def _refuse(self, plan: Plan, error: MattecamError) -> None:
+        """A network did not start: what runs stays, and the same is not tried again."""
+        log.warning("the preset %s does not start: %s", plan.preset.name, error)
+        if plan.preset == self._plan.preset:
+            self._plan = plan  # only the arithmetic was to change
+            return
+        self._control.refused(plan.preset)
+        self._board.say("preset", error, "warning")
+
+    def _way(self, preset: Preset) -> Way | None:
+        """What was measured to be the fastest way here; nothing is known of a model of the user's own."""
+        own = preset.model_for(self._settings().model) != preset.model
+        return None if own else self._remembered.way(preset)
+
+    def _start(self, plan: Plan) -> Predictor:
+        predictor = self._open(plan)
         self._announce(predictor)
         return predictor
 
-    def _open(self, preset: Preset, engine: str) -> Predictor:
+    def _open(self, plan: Plan) -> Predictor:
         """A warm predictor; called on the loader's thread, too."""
-        settings = self._settings()
+        settings, preset, way = self._settings(), plan.preset, plan.way
         network = self._store.network(preset.model_for(settings.model), preset.int8)
-        runner = self._engine_factory(engine, network)
+        if way is not None and way.engine == "openvino":
+            network = network._replace(arithmetic=way.arithmetic)
+        runner = self._engine_factory(plan.engine, network)
+        if plan.engine == "auto" and runner.name == "openvino" and way is not None and way.engine == "cpu":
+            runner.close()
+            runner = self._engine_factory("cpu", network)
         try:
             predictor = Predictor(runner, preset, settings.smoothing)
             width, height = self._size
@@ -204,10 +228,12 @@ class MattingStage:
         candidates = self._engines_left if self._rebuilt else [name, *self._engines_left]
         for candidate in candidates:
             try:
-                rebuilt = self._start(predictor.preset, candidate)
+                plan = Plan(predictor.preset, candidate, self._way(predictor.preset))
+                rebuilt = self._start(plan)
             except EngineError as error:
                 log.warning("engine %s does not start: %s", candidate, error)
                 continue
+            self._plan = plan
             self._rebuilt = candidate == name
             what = "was started again" if self._rebuilt else f"was replaced by {candidate}"
             self._board.say(

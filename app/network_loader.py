@@ -2,10 +2,21 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from matting_core.arithmetic import Way
 from matting_core.errors import EngineError, MattecamError
 from matting_core.predictor import Predictor
 from matting_core.presets import Preset
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to open. engine: a name as the user gives it. way: the fastest on this processor, where that is known."""
+
+    preset: Preset
+    engine: str
+    way: Way | None = None
 
 
 class NetworkLoader:
@@ -14,19 +25,19 @@ class NetworkLoader:
     opener: gives a Predictor that is warm, or raises MattecamError; called on the loader's thread.
     """
 
-    def __init__(self, opener: Callable[[Preset, str], Predictor]) -> None:
+    def __init__(self, opener: Callable[[Plan], Predictor]) -> None:
         self._opener = opener
         self._thread: threading.Thread | None = None
         self._ready: Predictor | None = None
         self._failure: MattecamError | None = None
-        self.loading: Preset | None = None
+        self.loading: Plan | None = None
 
-    def begin(self, preset: Preset, engine: str) -> None:
+    def begin(self, plan: Plan) -> None:
         """Start to load, unless something is being loaded."""
         if self.loading is not None:
             return
-        self.loading = preset
-        self._thread = threading.Thread(target=self._load, args=(preset, engine), name="mattecam-network", daemon=True)
+        self.loading = plan
+        self._thread = threading.Thread(target=self._load, args=(plan,), name="mattecam-network", daemon=True)
         self._thread.start()
 
     def take(self) -> Predictor | None:
@@ -50,11 +61,13 @@ class NetworkLoader:
             self._ready.engine.close()
             self._ready = None
 
-    def _load(self, preset: Preset, engine: str) -> None:
+    def _load(self, plan: Plan) -> None:
         try:
-            self._ready = self._opener(preset, engine)
+            self._ready = self._opener(plan)
         except MattecamError as error:
             self._failure = error
         except Exception as error:
-            self._failure = EngineError(f"The preset {preset.name} could not be started ({error}).", "Choose another.")
+            self._failure = EngineError(
+                f"The preset {plan.preset.name} could not be started ({error}).", "Choose another."
+            )
             self._failure.__cause__ = error

@@ -4,6 +4,7 @@ from matting_core.errors import UsageError
 
 AUTO_ORDER = ("cuda", "openvino", "cpu")
 ENGINE_NAMES = ("auto", "cuda", "tensorrt", "coreml", "directml", "openvino", "openvino-gpu", "cpu")
+PROCESSOR_ENGINES = ("openvino", "cpu")
 GPU_ENGINES = ("cuda", "tensorrt", "coreml", "directml", "openvino-gpu")
 
 

@@ -8,10 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.calibration import VERSION, Measured, memory_path, this_machine
 from app.pipeline import Parts, Pipeline
 from app.settings import Settings
 from app.status import Stats
+from matting_core.atomic import write_atomically
+from matting_core.engine import Network
 from matting_core.errors import EngineError, SourceError
+from matting_core.model_store import ModelStore
 from matting_core.pictures import read_image
 from tests.support.room import HEIGHT, PERSON_BGR, WIDTH, GreenEngine, GreenEngines, Memory, RoomSource, room_picture
 
@@ -247,6 +251,30 @@ def test_a_preset_that_does_not_start_is_told_and_the_old_one_stays(rig: Rig) ->
     rig.until(lambda: pipeline.status().stats.shown > shown + 20)
     status = pipeline.status()
     assert (status.preset, status.stats.slates) == ("fast", slates)
+    pipeline.stop()
+    assert_accounted(pipeline.run_stats())
+
+
+def test_what_was_measured_meanwhile_is_taken_up_without_a_slate(rig: Rig) -> None:
+    asked: list[str] = []
+    engines = GreenEngines()
+
+    def create(name: str, network: Network) -> GreenEngine:
+        asked.append(network.arithmetic)
+        return engines(name, network.float32)
+
+    pipeline = rig.build(create_engine=create)
+    rig.until(rig.shows_person)
+    slates = pipeline.status().stats.slates
+    store = ModelStore()
+    way = ("openvino", "bf16")
+    measured = Measured(version=VERSION, machine=this_machine(store), ways={"fast": way}, timings={})
+    write_atomically(memory_path(), measured.model_dump_json().encode())
+    rig.until(lambda: len(engines.built) == 2 and engines.built[0].closed)
+    shown = pipeline.status().stats.shown
+    rig.until(lambda: pipeline.status().stats.shown > shown + 5)
+    assert asked == ["", "bf16"]
+    assert pipeline.status().stats.slates == slates
     pipeline.stop()
     assert_accounted(pipeline.run_stats())
 
