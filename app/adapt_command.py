@@ -16,7 +16,7 @@ from matting_core.errors import UsageError
 from matting_core.manifest import ModelEntry
 from matting_core.model_store import ModelStore
 from matting_core.modnet import require_train_extra
-from matting_core.presets import AUTO_MODEL, RELEASED, find_preset
+from matting_core.presets import AUTO_MODEL, RELEASED, live_preset
 
 if TYPE_CHECKING:
     from matting_core.modnet.adapt import Adapted, Progress
@@ -52,7 +52,7 @@ def adapt(
         raise UsageError(f"The clip {source} does not exist.", "Check the path.")
     _make_way()
     with Teller(as_json) as tell:
-        long_side = find_preset(settings.preset).long_side
+        long_side = live_preset(settings.preset).long_side
         adapted, skipped = _run(source, original, long_side, (epochs, seconds_limit), compare, tell)
         result = _result(adapted, original.name, skipped)
         if not result["reason"]:

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from matting_core.engine_names import ENGINE_NAMES
 from matting_core.errors import MattecamError, UsageError
 from matting_core.layouts import AUTO, LAYOUTS
-from matting_core.presets import DEFAULT_PRESET, PRESETS
+from matting_core.presets import DEFAULT_PRESET, LIVE_PRESETS, PRESETS
 
 GOOD, FAILED, WRONG_USE = 0, 1, 2
 THREADS = "mattecam-"
@@ -77,6 +77,8 @@ def _run(options: argparse.Namespace) -> int:
         engine=options.engine,
         seconds=options.seconds,
         model=options.model,
+        fps_cap=options.fps_cap,
+        load_limit=options.load_limit,
         as_json=options.json,
     )
 
@@ -100,6 +102,10 @@ def _bench(options: argparse.Namespace) -> int:
     from app.bench_command import bench, compare
     from app.fused_bench import bench_fused
 
+    if options.calibrate:
+        from app.calibration import calibrate_command
+
+        return calibrate_command(options.json)
     if options.fused:
         return bench_fused(options.source, options.size, options.seconds, options.preset, options.engine, options.json)
     if options.compare:
@@ -178,7 +184,9 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     def add_engine_options(sub: argparse.ArgumentParser, preset: str | None, engine: str | None) -> None:
-        sub.add_argument("--preset", choices=tuple(PRESETS), default=preset, help="size of the network's input")
+        # Only a live picture has a rate for the preset auto to hold.
+        names, text = (PRESETS, "network and its size") if preset else (LIVE_PRESETS, "auto holds the camera's rate")
+        sub.add_argument("--preset", choices=tuple(names), default=preset, help=text)
         sub.add_argument("--engine", choices=ENGINE_NAMES, default=engine, help="what runs the network")
 
     spec = "color:#rrggbb, blur, blur:N, transparent, none, or an image or video file"
@@ -187,6 +195,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--background", metavar="SPEC", help=spec)
     run.add_argument("--output", default="virtual", metavar="virtual|null|PATH", help="where the picture goes")
     run.add_argument("--model", metavar="NAME", help="one of `models list`; the window's choice by default")
+    run.add_argument("--fps-cap", type=int, metavar="N", help="matte at most N frames a second; 0: all")
+    run.add_argument("--load-limit", type=int, metavar="PERCENT", help="use at most this much of the processor or GPU")
     run.add_argument("--seconds", type=_seconds, metavar="N", help="stop after N seconds")
     add_engine_options(run, None, None)
 
@@ -203,6 +213,7 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--size", default="1280x720", metavar="WxH")
     bench.add_argument("--seconds", type=_seconds, default=10.0, metavar="N")
     bench.add_argument("--compare", action="store_true", help="time all presets beside plain float32, in turn")
+    bench.add_argument("--calibrate", action="store_true", help="choose and remember each preset's arithmetic")
     bench.add_argument("--fused", action="store_true", help="the whole way as one graph on the GPU (cuda, tensorrt)")
     add_engine_options(bench, DEFAULT_PRESET, "auto")
 

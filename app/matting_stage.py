@@ -1,25 +1,28 @@
-"""The matting thread: loads the model, gives every frame its alpha, and replaces an engine that keeps failing."""
+"""The matting thread: gives every frame its alpha, follows the preset, and replaces an engine that keeps failing."""
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.board import Board
+from app.engine_start import MEND_MEMORY, EngineFactory, EngineStart
 from app.mailbox import Mailbox
+from app.network_loader import NetworkLoader, Plan
+from app.preset_control import PresetControl
 from app.pulse import Pulse
 from app.settings import Settings
 from app.stats import StatsRecorder
 from matting_core.buffers import Recycler
-from matting_core.engine import MattingEngine, Network, create_engine
+from matting_core.engine import create_engine
 from matting_core.engine_names import fallback_order
 from matting_core.errors import EngineError, InferenceFailed, MattecamError
 from matting_core.fit import fit_frame
 from matting_core.frames import Frame, MattedFrame
-from matting_core.model_store import ModelStore
 from matting_core.predictor import Predictor
 from matting_core.preprocess import network_size
-from matting_core.presets import find_preset
+from matting_core.presets import live_preset
 
 log = logging.getLogger(__name__)
 
@@ -29,10 +32,6 @@ SUCCESSES_TO_TRUST = 100
 GAP_S = 5.0
 """After a longer one earlier frames say nothing about the next. Not less: a network may be that slow, and the smoothing
 with one frame's delay would never show a frame."""
-
-_MEND_MEMORY = "Close other programs, or choose a smaller preset."
-
-EngineFactory = Callable[[str, Network], MattingEngine]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,8 @@ class MattingStage:
         self._outbox = outbox
         self._board = board
         self._stats = stats
-        self._engine_factory = engine_factory
+        self._starter = EngineStart(settings, size, engine_factory)
+        self._loader = NetworkLoader(self._starter.open)
         self._arrays = Recycler()
         self._avoid = avoid
         self.pulse = Pulse()
@@ -74,65 +74,95 @@ class MattingStage:
         self._successes = 0
         self._rebuilt = False
         self._last_taken: Frame | None = None
+        self._taken = self._settled = 0
 
     def run(self, stopping: threading.Event) -> None:
         """Matte frames until told to stop. Raises when no engine is left that works."""
         self._board.set(matting="starting")
         settings = self._settings()
-        preset = find_preset(settings.preset)
-        model = ModelStore().network(preset.model_for(settings.model), preset.int8)
         self._engines_left = [name for name in fallback_order(settings.engine) if name not in self._avoid]
-        predictor = self._start_instead(model) if self._avoid else self._start(settings.engine, model)
-        taken = settled = 0
+        self._plan = self._starter.plan(live_preset(settings.preset), settings.engine)
+        predictor = self._start_instead() if self._avoid else self._start(self._plan)
+        self._control = PresetControl(settings, predictor.preset, self._board)
         try:
             while not stopping.is_set():
                 frame = self._inbox.take(POLL_S)
+                predictor = self._follow(predictor)
                 if frame is None:
                     continue
-                taken += 1
+                self._taken += 1
+                if not self._control.admits(frame, self._settings()):
+                    self._drop()
+                    continue
                 try:
-                    settled += self._matte(predictor, frame, stopping)
+                    self._settled += self._matte(predictor, frame, stopping)
                     self._succeeded()
                 except InferenceFailed as error:
                     if stopping.is_set():
                         break
-                    settled += 1
+                    self._settled += 1
                     if self._failed(error):
-                        predictor = self._replace(predictor, model)
+                        predictor = self._replace(predictor)
         finally:
-            # What a delaying stabiliser still holds is never shown.
-            self._stats.count("dropped_unmatted", taken - settled)
+            self._drop()
+            self._loader.close()
             predictor.engine.close()
 
-    def _start(self, name: str, model: Network) -> Predictor:
-        settings = self._settings()
+    def _drop(self) -> None:
+        """Count what was taken and never came out: not admitted, or still held by a delaying stabiliser."""
+        self._stats.count("dropped_unmatted", self._taken - self._settled)
+        self._settled = self._taken
+
+    def _follow(self, predictor: Predictor) -> Predictor:
+        """The predictor to use now: a new preset's network is loaded beside the old one, which mattes meanwhile.
+
+        The new one starts without a past, and what the old one's stabiliser held back is given up.
+        """
+        wanted = self._starter.plan(self._control.wanted(self._settings()), self._plan.engine)
+        loading = self._loader.loading
+        if loading is None:
+            if wanted != self._plan:
+                self._loader.begin(wanted)
+            return predictor
         try:
-            engine = self._engine_factory(name, model)
-        except MattecamError:
-            raise
-        except Exception as error:
-            raise _cannot_start(name, error) from error
-        predictor = Predictor(engine, find_preset(settings.preset), settings.smoothing)
-        width, height = self._size
-        try:
-            predictor.warm_up(height, width)
-        except MattecamError:
-            engine.close()
-            raise
-        except Exception as error:
-            engine.close()
-            raise _cannot_start(name, error) from error
-        self.engine_name = engine.name
-        h, w = network_size(height, width, predictor.preset.long_side)
-        self._board.set(matting="running", engine=engine.name, provider=engine.provider, input_size=f"{w}x{h}")
+            ready = self._loader.take()
+        except MattecamError as error:
+            self._refuse(loading, error)
+            return predictor
+        if ready is None:
+            return predictor
+        if loading != wanted:
+            ready.engine.close()  # the user, or an engine that failed meanwhile, was quicker
+            return predictor
+        self._drop()
+        predictor.engine.close()
+        self._plan = wanted
+        self._announce(ready)
+        self._board.clear("preset")
+        self._control.moved(ready.preset)
+        return ready
+
+    def _refuse(self, plan: Plan, error: MattecamError) -> None:
+        """A network did not start: what runs stays, and the same is not tried again."""
+        log.warning("the preset %s does not start: %s", plan.preset.name, error)
+        if plan.preset == self._plan.preset:
+            self._plan = plan  # only the arithmetic was to change
+            return
+        self._control.refused(plan.preset)
+        self._board.say("preset", error, "warning")
+
+    def _start(self, plan: Plan) -> Predictor:
+        predictor = self._starter.open(plan)
+        self._announce(predictor)
         return predictor
 
-    def _start_instead(self, model: Network) -> Predictor:
+    def _start_instead(self) -> Predictor:
         """The first engine of the order that did not hang and works."""
         cause: EngineError | None = None
         for name in self._engines_left:
+            self._plan = self._starter.plan(self._plan.preset, name)
             try:
-                return self._start(name, model)
+                return self._start(self._plan)
             except EngineError as error:
                 log.warning("engine %s does not start: %s", name, error)
                 cause = error
@@ -141,6 +171,13 @@ class MattingStage:
             "Start it again; if it hangs again, restart the computer.",
         ) from cause
 
+    def _announce(self, predictor: Predictor) -> None:
+        width, height = self._size
+        h, w = network_size(height, width, predictor.preset.long_side)
+        engine = predictor.engine
+        self.engine_name = engine.name
+        self._board.set(matting="running", engine=engine.name, provider=engine.provider, input_size=f"{w}x{h}")
+
     def _matte(self, predictor: Predictor, frame: Frame, stopping: threading.Event) -> int:
         """Matte one frame; 1 if a matted frame left for the output, 0 if the stabiliser holds it back."""
         settings = self._settings()
@@ -148,6 +185,7 @@ class MattingStage:
         last, self._last_taken = self._last_taken, frame
         if last is not None and (frame.index <= last.index or frame.captured_at - last.captured_at > GAP_S):
             predictor.reset()  # another source, or the same one after a rest
+        began_s = time.monotonic()
         lap = self._stats.lap()
         fitted = fit_frame(frame.image, *self._size, settings.mirror, self._arrays)
         lap("fit")
@@ -157,9 +195,10 @@ class MattingStage:
         except InferenceFailed:
             raise
         except MemoryError as error:
-            raise InferenceFailed("There was not enough memory to matte a frame.", _MEND_MEMORY) from error
+            raise InferenceFailed("There was not enough memory to matte a frame.", MEND_MEMORY) from error
         except Exception as error:
             raise InferenceFailed(f"Matting a frame failed ({type(error).__name__}: {error}).") from error
+        self._control.matted(time.monotonic() - began_s, predictor.engine.name, settings)
         if matted is None or stopping.is_set():
             return 0  # who comes back late, having been given up, leaves nothing
         self._stats.count("matted")
@@ -182,7 +221,7 @@ class MattingStage:
         self._last_error = error
         return self._failures >= FAILURES_BEFORE_REBUILD
 
-    def _replace(self, predictor: Predictor, model: Network) -> Predictor:
+    def _replace(self, predictor: Predictor) -> Predictor:
         """The same engine built again; where that did not help before, the next one in the order."""
         name = predictor.engine.name
         predictor.engine.close()
@@ -192,11 +231,13 @@ class MattingStage:
             self._engines_left = self._engines_left[self._engines_left.index(name) + 1 :]
         candidates = self._engines_left if self._rebuilt else [name, *self._engines_left]
         for candidate in candidates:
+            plan = self._starter.plan(predictor.preset, candidate)
             try:
-                rebuilt = self._start(candidate, model)
+                rebuilt = self._start(plan)
             except EngineError as error:
                 log.warning("engine %s does not start: %s", candidate, error)
                 continue
+            self._plan = plan
             self._rebuilt = candidate == name
             what = "was started again" if self._rebuilt else f"was replaced by {candidate}"
             problem = f"The {name} engine kept failing and {what}. {self._last_error.problem}"
@@ -205,9 +246,3 @@ class MattingStage:
         raise EngineError(
             f"The {name} engine keeps failing and no other one works here.", "Choose another engine and restart."
         ) from self._last_error
-
-
-def _cannot_start(name: str, error: Exception) -> EngineError:
-    if isinstance(error, MemoryError):
-        return EngineError(f"There is not enough memory to start the {name} engine.", _MEND_MEMORY)
-    return EngineError(f"The {name} engine cannot start ({type(error).__name__}: {error}).", "Choose another engine.")

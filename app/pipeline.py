@@ -10,8 +10,9 @@ from app.board import Board
 from app.camera import open_source
 from app.capture_stage import SourceOpener
 from app.demand import Demand, ReaderProbe, has_readers
+from app.engine_start import EngineFactory
 from app.mailbox import Mailbox
-from app.matting_stage import Blank, EngineFactory
+from app.matting_stage import Blank
 from app.output import Output
 from app.output_stage import OutputStage
 from app.settings import RESTART_FIELDS, Settings, parse_size

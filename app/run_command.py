@@ -18,7 +18,7 @@ from app.status import Status
 from matting_core.background import open_background
 from matting_core.background_spec import parse_spec
 from matting_core.errors import MattecamError
-from matting_core.presets import find_preset
+from matting_core.presets import live_preset
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,8 @@ def run(
     seconds: float | None,
     as_json: bool,
     model: str | None = None,
+    fps_cap: int | None = None,
+    load_limit: int | None = None,
 ) -> int:
     """Run until `seconds` are over, a signal comes or a stage fails; options left out come from the user's settings.
 
@@ -42,7 +44,13 @@ def run(
     saved, notices = settings_file.load()
     for notice in notices:
         print(f"mattecam: {notice}", file=sys.stderr)
-    chosen = {"camera": camera, "background": background, "preset": preset, "engine": engine, "model": model}
+    chosen: dict[str, str | int | None] = {
+        "camera": camera,
+        "background": background,
+        "preset": preset,
+        "engine": engine,
+    }
+    chosen |= {"model": model, "fps_cap": fps_cap, "load_limit": load_limit}
     settings = saved.changed(
         virtual_camera=output == "virtual", **{name: value for name, value in chosen.items() if value is not None}
     )
@@ -61,7 +69,7 @@ def run(
         raise pipeline.failure
     if not joined:
         raise MattecamError("A part of Mattecam did not stop in time.", "Report it with the log of --debug.")
-    _report(pipeline, status, settings, ended_s - began_s, as_json)
+    _report(pipeline, status, settings, (began_s, ended_s), as_json)
     return 0
 
 
@@ -98,13 +106,15 @@ def _line(status: Status) -> str:
     if status.capture == "resting":
         return f"Resting: no program reads {', '.join(status.outputs)}; the camera is closed."
     return (
-        f"{status.source} → {', '.join(status.outputs)}: {stats.matting_fps:.1f} fps with {status.provider}, "
-        f"latency {stats.latency_p50_ms:.0f} ms, {stats.dropped} dropped, {stats.slates} slates"
+        f"{status.source} → {', '.join(status.outputs)}: {stats.matting_fps:.1f} fps with {status.provider} "
+        f"({status.preset}), latency {stats.latency_p50_ms:.0f} ms, {stats.dropped} dropped, {stats.slates} slates"
     )
 
 
-def _report(pipeline: Pipeline, status: Status, settings: Settings, seconds: float, as_json: bool) -> None:
+def _report(pipeline: Pipeline, status: Status, settings: Settings, ran: tuple[float, float], as_json: bool) -> None:
+    """ran: when the run began and ended, monotonic seconds."""
     stats = pipeline.run_stats()
+    seconds = ran[1] - ran[0]
     if not as_json:
         print(f"{stats.shown} frames in {seconds:.1f} s. {_line(status)}")
         return
@@ -114,7 +124,16 @@ def _report(pipeline: Pipeline, status: Status, settings: Settings, seconds: flo
         "fps": round(stats.shown / seconds, 2),
         "provider": status.provider,
         "engine": status.engine,
-        "model": find_preset(settings.preset).model_for(settings.model),
+        "model": live_preset(status.preset or settings.preset).model_for(settings.model),
+        "preset": settings.preset,
+        "preset_running": status.preset,
+        "preset_switches": [
+            {"at_ms": round((switch.at_s - ran[0]) * 1e3), "preset": switch.preset, "why": switch.why}
+            for switch in status.switches
+        ],
+        "fps_cap": settings.fps_cap,
+        "load_limit": settings.load_limit,
+        "processor_share": round(status.processor_share, 3),
         "input_size": status.input_size,
         "source": status.source,
         "outputs": list(status.outputs),

@@ -11,11 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from matting_core.atomic import write_atomically
 from matting_core.background_spec import parse_spec
 from matting_core.errors import SettingsError, UsageError
-from matting_core.presets import AUTO_MODEL, DEFAULT_PRESET, find_preset
+from matting_core.presets import AUTO_MODEL, AUTO_PRESET, LIVE_PRESETS, live_preset
 
 log = logging.getLogger(__name__)
 
 VERSION = 1
+NO_LIMIT = 100
+SLOWEST_CAP = 5
 SIZE_PATTERN = r"^[1-9]\d{1,3}x[1-9]\d{1,3}$"
 
 
@@ -53,10 +55,12 @@ class Settings(Scene):
     camera_fps: int = Field(30, ge=1, le=240)
     camera_mjpeg: bool = True
     engine: str = "auto"
-    preset: str = DEFAULT_PRESET
+    preset: str = Field(AUTO_PRESET, description=f"one of {', '.join(LIVE_PRESETS)}")
     model: str = Field(AUTO_MODEL, description="'auto': the preset's, or one of `models list`")
     output_size: str = Field("1280x720", pattern=SIZE_PATTERN)
     output_fps: int = Field(60, ge=1, le=240, description="the most that is sent; a slower camera sets the pace")
+    fps_cap: int = Field(0, ge=0, le=240, description="the most frames that are matted in a second; 0: no cap")
+    load_limit: int = Field(NO_LIMIT, ge=5, le=NO_LIMIT, description="% of the processor or GPU used at most")
     virtual_camera: bool = True
     virtual_camera_device: str = ""
     rest_unwatched: bool = Field(True, description="close the camera while nobody watches; see app.demand")
@@ -68,9 +72,17 @@ class Settings(Scene):
     @classmethod
     def _preset_exists(cls, value: str) -> str:
         try:
-            return find_preset(value).name
+            live_preset(value)
         except UsageError as error:
             raise ValueError(str(error)) from error
+        return value
+
+    @field_validator("fps_cap")
+    @classmethod
+    def _cap_is_live(cls, value: int) -> int:
+        if 0 < value < SLOWEST_CAP:
+            raise ValueError(f"it is 0 for none, or {SLOWEST_CAP} and more")
+        return value
 
     def changed(self, **changes: Any) -> "Settings":
         """A validated copy with these fields changed; UsageError names the field that does not fit."""
@@ -91,7 +103,7 @@ class Settings(Scene):
         return self.changed(**scene.model_dump())
 
 
-RESTART_FIELDS = frozenset({"camera", "camera_size", "camera_fps", "camera_mjpeg", "engine", "preset", "model"})
+RESTART_FIELDS = frozenset({"camera", "camera_size", "camera_fps", "camera_mjpeg", "engine", "model"})
 """Changing one of these restarts capture and matting; every other field is read live. output_size, output_fps and
 the virtual camera's device hold until the app is started again: a closed loopback device may not open again."""
 

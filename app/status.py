@@ -64,13 +64,23 @@ class Stats:
 
 
 @dataclass(frozen=True, slots=True)
+class Switch:
+    """A change of preset while live. at_s: monotonic seconds. why: 'chosen', or what made the preset auto do it."""
+
+    at_s: float
+    preset: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """Everything the window shows about the pipeline, read in one go.
 
     capture, matting, output: each stage's state; capture is resting, with the camera closed, while nobody watches.
     source: what the camera really gives, e.g. 'HD Webcam, 1280×720 MJPG at 30 fps'. engine and provider: what really
-    runs, read back from the session. outputs: each open output's name. recording: the file being written, or empty.
-    paused: the slate is sent whatever the camera sees.
+    runs, read back from the session. preset: the one that runs, which the preset auto changes; switches: how it did,
+    the last 50. processor_share: what this process uses of all cores, in [0, 1]. outputs: each open output's name.
+    recording: the file being written, or empty. paused: the slate is sent whatever the camera sees.
     """
 
     capture: StageState = "stopped"
@@ -80,6 +90,9 @@ class Status:
     engine: str = ""
     provider: str = ""
     input_size: str = ""
+    preset: str = ""
+    switches: tuple[Switch, ...] = ()
+    processor_share: float = 0.0
     outputs: tuple[str, ...] = ()
     recording: str = ""
     paused: bool = False

@@ -9,7 +9,7 @@ import numpy as np
 
 from matting_core.engine_names import fallback_order
 from matting_core.engine_onnxruntime import OnnxRuntimeEngine
-from matting_core.engine_openvino import OpenVinoEngine
+from matting_core.engine_openvino import INT8_SUFFIX, PRECISIONS, OpenVinoEngine
 from matting_core.errors import EngineError, InferenceFailed
 from matting_core.frames import FloatAlpha
 from matting_core.preprocess import Blob
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class MattingEngine(Protocol):
-    """A loaded network. Built, used and closed on one thread."""
+    """A loaded network. Used by one thread at a time, which may be another one than it was built on."""
 
     name: str
     """The engine's name in ENGINES."""
@@ -38,10 +38,14 @@ class MattingEngine(Protocol):
 
 
 class Network(NamedTuple):
-    """The files of one network. int8: its quantised form (`quantised.py`), run instead by the engines that can."""
+    """The files of one network. int8: its quantised form (`quantised.py`), run instead by the engines that can.
+
+    arithmetic: how `openvino` is to compute (see `arithmetic.Way`); empty: int8 where there is that form, else float32.
+    """
 
     float32: Path
     int8: Path | None = None
+    arithmetic: str = ""
 
 
 ENGINES: dict[str, Callable[[Path], MattingEngine]] = {
@@ -81,6 +85,11 @@ def create_engine(name: str, model: Path | Network) -> MattingEngine:
 
 
 def _create(name: str, network: Network) -> MattingEngine:
+    if name == "openvino" and network.arithmetic:
+        quantised = network.arithmetic.startswith("int8")
+        half = network.arithmetic.removeprefix("int8").removeprefix(INT8_SUFFIX)
+        model = network.int8 if quantised and network.int8 else network.float32
+        return OpenVinoEngine(name, model, half if half in PRECISIONS else "f32")
     return ENGINES[name](network.int8 if network.int8 and name in RUN_INT8 else network.float32)
 
 

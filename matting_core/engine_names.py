@@ -4,6 +4,8 @@ from matting_core.errors import UsageError
 
 AUTO_ORDER = ("cuda", "openvino", "cpu")
 ENGINE_NAMES = ("auto", "cuda", "tensorrt", "coreml", "directml", "openvino", "openvino-gpu", "cpu")
+PROCESSOR_ENGINES = ("openvino", "cpu")
+GPU_ENGINES = ("cuda", "tensorrt", "coreml", "directml", "openvino-gpu")
 
 
 def fallback_order(name: str) -> tuple[str, ...]:

@@ -12,14 +12,30 @@ from matting_core.preprocess import Blob
 from matting_core.quantised import SUFFIX, read_quantised
 
 DEVICES = {"openvino": "CPU", "openvino-gpu": "GPU"}
+PRECISIONS = {"bf16": "BF16", "f16": "FP16"}
+"""Half precisions, and OpenVINO's word for a processor's ability to compute in them."""
+INT8_SUFFIX = "-"
+
+
+def processor_precisions() -> tuple[str, ...]:
+    """Which of PRECISIONS this processor computes in by itself. Raises EngineError where OpenVINO is missing."""
+    try:
+        found = import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    except (ImportError, RuntimeError) as error:
+        raise EngineError("OpenVINO is not installed.", "Install it with: pip install openvino") from error
+    return tuple(name for name, word in PRECISIONS.items() if word in found)
 
 
 class OpenVinoEngine:
-    """MattingEngine through OpenVINO, compiled for one input size at a time (static shapes run faster)."""
+    """MattingEngine through OpenVINO, compiled for one input size at a time (static shapes run faster).
 
-    def __init__(self, name: str, model: Path) -> None:
+    precision: 'f32', or one of PRECISIONS for what is not computed in int8.
+    """
+
+    def __init__(self, name: str, model: Path, precision: str = "f32") -> None:
         self.name = name
         self._device = DEVICES[name]
+        self._precision = precision
         self._shape: tuple[int, ...] | None = None
         self._request: Any = None
         try:
@@ -34,7 +50,7 @@ class OpenVinoEngine:
                     f"OpenVINO finds no {self._device} on this machine.", "Choose the engine openvino or auto."
                 )
             quantised = model.suffix == SUFFIX
-            self.provider = f"OpenVINO {found[0]} {'int8' if quantised else 'float32'}"
+            self.provider = f"OpenVINO {found[0]} {_arithmetic(quantised, precision)}"
             self._model = read_quantised(openvino, self._core, model) if quantised else self._core.read_model(model)
         except RuntimeError as error:
             raise EngineError(f"OpenVINO cannot load {model.name}: {_first_line(error)}") from error
@@ -57,11 +73,16 @@ class OpenVinoEngine:
     def _compile(self, shape: tuple[int, ...]) -> None:
         self._shape = None
         self._model.reshape(list(shape))
-        # Left alone, OpenVINO computes in bfloat16 where the processor has it; the figures here are for float32.
-        options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+        # Left alone, OpenVINO computes in bfloat16 where the processor has it, whether or not that was asked for.
+        options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": self._precision}
         compiled = self._core.compile_model(self._model, self._device, options)
         self._request = compiled.create_infer_request()
         self._shape = shape
+
+
+def _arithmetic(quantised: bool, precision: str) -> str:
+    half = "" if precision == "f32" else precision
+    return INT8_SUFFIX.join(part for part in ("int8" if quantised else "", half) if part) or "float32"
 
 
 def _first_line(error: Exception) -> str:

@@ -7,6 +7,9 @@ from matting_core.errors import UsageError
 RELEASED = "modnet_photographic"
 FAST = "mattecam_fast"
 AUTO_MODEL = "auto"
+AUTO_PRESET = "auto"
+"""Live only: moves between the presets so that the camera's rate is held (`governor.py`)."""
+FLOAT_COST = 2.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,15 @@ class Preset:
         """The model's name: the user's own choice, or with AUTO_MODEL or none the preset's."""
         return self.model if chosen in (None, AUTO_MODEL) else chosen
 
+    def relative_cost(self, chosen: str | None = None) -> float:
+        """Roughly what a frame costs on a processor, as a multiple of the preset fast; a guess until it has run.
+
+        chosen: the user's own model, which has no int8 form.
+        """
+        own = chosen not in (None, AUTO_MODEL, RELEASED, FAST)
+        network = 1.0 if self.model_for(chosen) == FAST else 4.0
+        return network * (self.long_side / 512) ** 2 * (1.0 if self.int8 and not own else FLOAT_COST)
+
 
 PRESETS = {
     preset.name: preset
@@ -36,6 +48,7 @@ PRESETS = {
     )
 }
 DEFAULT_PRESET = "balanced"
+LIVE_PRESETS = (AUTO_PRESET, *PRESETS)
 
 
 def find_preset(name: str) -> Preset:
@@ -44,3 +57,28 @@ def find_preset(name: str) -> Preset:
         return PRESETS[name]
     except KeyError:
         raise UsageError(f"There is no preset '{name}'.", f"Choose one of: {', '.join(PRESETS)}.") from None
+
+
+def live_preset(name: str) -> Preset:
+    """The preset that a live picture begins with: for AUTO_PRESET the lightest, so that no frame is lost meanwhile.
+
+    UsageError names the choices.
+    """
+    if name == AUTO_PRESET:
+        return next(iter(PRESETS.values()))
+    try:
+        return PRESETS[name]
+    except KeyError:
+        raise UsageError(f"There is no preset '{name}'.", f"Choose one of: {', '.join(LIVE_PRESETS)}.") from None
+
+
+def ladder(chosen: str | None = None) -> tuple[Preset, ...]:
+    """The presets that AUTO_PRESET moves between, the lightest first.
+
+    chosen: the user's own model; presets that would run it at the size of the one before are left out.
+    """
+    rungs: list[Preset] = []
+    for preset in PRESETS.values():
+        if not rungs or preset.relative_cost(chosen) > rungs[-1].relative_cost(chosen):
+            rungs.append(preset)
+    return tuple(rungs)

@@ -30,7 +30,7 @@ def test_each_bad_value_falls_back_alone_with_one_notice(tmp_path: Path) -> None
     path.write_text(json.dumps({"version": VERSION, "edge_feather": 99, "preset": "huge", **good}))
     settings, notices = load(path)
     assert settings.mirror
-    assert (settings.edge_feather, settings.preset) == (0, "balanced")
+    assert (settings.edge_feather, settings.preset) == (0, "auto")
     assert settings.scenes == {"a": Scene(mirror=True)}
     assert sorted(notice.split()[2] for notice in notices) == [
         "edge_feather",

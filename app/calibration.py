@@ -1,0 +1,180 @@
+"""What was measured to be the fastest arithmetic for each preset on this machine, remembered beside the settings."""
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from app.settings import settings_path
+from matting_core.arithmetic import Timing, Way, choose, possible_ways, time_ways
+from matting_core.atomic import write_atomically
+from matting_core.benchmark import machine, versions
+from matting_core.engine_names import PROCESSOR_ENGINES
+from matting_core.errors import SettingsError
+from matting_core.fit import fit_frame
+from matting_core.model_store import ModelStore
+from matting_core.pictures import read_image
+from matting_core.preprocess import Blob, shrink, to_blob
+from matting_core.presets import PRESETS, Preset
+
+log = logging.getLogger(__name__)
+
+VERSION = 1
+PICTURE = Path(__file__).resolve().parents[1] / "assets" / "demo_portrait.jpg"
+SIZE = (512, 288)
+LOOK_S = 1.0
+LARGEST = 2**20
+PACKAGES = ("openvino", "onnxruntime", "onnxruntime_gpu")
+
+
+class Measured(BaseModel):
+    """The file's content. machine: what it holds for; any difference makes it worthless. ways: a Way by preset.
+
+    timings: by preset, what was measured, for people to read.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    version: int
+    machine: dict[str, str | int]
+    ways: dict[str, tuple[str, str]]
+    timings: dict[str, dict[str, dict[str, float]]]
+
+
+def memory_path() -> Path:
+    """The file in the platform's config folder."""
+    return settings_path().with_name("calibration.json")
+
+
+def this_machine(store: ModelStore) -> dict[str, str | int]:
+    """What the fastest arithmetic depends on: processor, cores, packages and the networks' SHA-256."""
+    facts: dict[str, str | int] = {name: value for name, value in machine().items() if name != "system"}
+    facts |= {name: version for name, version in versions().items() if name in PACKAGES}
+    names = {preset.model for preset in PRESETS.values()}
+    facts |= {entry.name: entry.sha256 for entry in store.list() if {entry.name, entry.int8_of} & names}
+    return facts
+
+
+class Remembered:
+    """The ways in the file as it is now; a new file is seen within LOOK_S. Used on one thread."""
+
+    def __init__(self, store: ModelStore, path: Path | None = None, clock: Callable[[], float] = time.monotonic):
+        self._store = store
+        self._path = path or memory_path()
+        self._clock = clock
+        self._looked_s = float("-inf")
+        self._seen: tuple[int, int] | None = None
+        self._ways: dict[str, Way] = {}
+
+    def way(self, preset: Preset) -> Way | None:
+        """How to compute a preset's own network here; None where that has not been measured."""
+        now_s = self._clock()
+        if now_s - self._looked_s >= LOOK_S:
+            self._looked_s = now_s
+            self._look()
+        return self._ways.get(preset.name)
+
+    def _look(self) -> None:
+        try:
+            status = self._path.stat()
+            seen = (status.st_mtime_ns, status.st_size)
+        except OSError:
+            seen = None
+        if seen != self._seen:
+            self._seen = seen
+            memory = recall(self._store, self._path) if seen else None
+            self._ways = {name: Way(*way) for name, way in memory.ways.items()} if memory else {}
+
+
+def recall(store: ModelStore, path: Path | None = None) -> Measured | None:
+    """What was measured on this very machine, or None: never measured, damaged, or for another one."""
+    path = path or memory_path()
+    try:
+        if path.stat().st_size > LARGEST:
+            return None
+        memory = Measured.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        log.info("%s is not usable: %s", path, error)
+        return None
+    fits = memory.version == VERSION and memory.machine == this_machine(store)
+    known = all(way[0] in PROCESSOR_ENGINES for way in memory.ways.values())
+    return memory if fits and known else None
+
+
+def calibrate(store: ModelStore, path: Path | None = None) -> Measured:
+    """Measure every preset's network in every way that this processor has, and write down the fastest good ones.
+
+    Takes some seconds. Presets of one network and kind of arithmetic are measured once, at SIZE.
+    Raises ModelError for a missing network, SettingsError if the result cannot be written.
+    """
+    blob = _blob()
+    ways: dict[str, tuple[str, str]] = {}
+    timings: dict[str, list[Timing]] = {}
+    measured: dict[tuple[str, bool], list[Timing]] = {}
+    for preset in PRESETS.values():
+        network = store.network(preset.model, preset.int8)
+        possible = possible_ways(network)
+        if not possible:
+            continue
+        key = (preset.model, preset.int8)
+        if key not in measured:
+            measured[key] = time_ways(network, possible, blob)
+        timings[preset.name] = measured[key]
+        ways[preset.name] = choose(measured[key], possible[0])
+    memory = Measured(
+        version=VERSION, machine=this_machine(store), ways=ways, timings={name: _rows(t) for name, t in timings.items()}
+    )
+    path = path or memory_path()
+    try:
+        write_atomically(path, json.dumps(memory.model_dump(), indent=2).encode() + b"\n")
+    except OSError as error:
+        raise SettingsError(
+            f"What was measured cannot be saved to {path} ({error.strerror}).",
+            "Free space or mend the folder's permissions.",
+        ) from error
+    return memory
+
+
+def calibrate_command(as_json: bool) -> int:
+    """`bench --calibrate`: measure, remember and print. Returns the exit code."""
+    _step_back()
+    memory = calibrate(ModelStore())
+    if as_json:
+        print(json.dumps(memory.model_dump()))
+        return 0
+    for preset, rows in memory.timings.items():
+        print(f"{preset}: {' '.join(memory.ways[preset])}")
+        slowest = max(row["p50_ms"] for row in rows.values())
+        for name, row in sorted(rows.items(), key=lambda item: item[1]["p50_ms"]):
+            faster = slowest / row["p50_ms"]
+            print(f"    {name:20} {row['p50_ms']:8.2f} ms {faster:6.2f}×   mean |Δα| {row['mean_difference']:.5f}")
+    if not memory.ways:
+        print("Nothing to choose from: OpenVINO is missing here.")
+    return 0
+
+
+def _rows(timings: list[Timing]) -> dict[str, dict[str, float]]:
+    return {
+        " ".join(timing.way): {"p50_ms": timing.p50_ms, "mean_difference": timing.mean_difference} for timing in timings
+    }
+
+
+def _blob() -> Blob:
+    width, height = SIZE
+    return to_blob(shrink(fit_frame(read_image(PICTURE), width, height, mirror=False), (height, width)))
+
+
+def _step_back() -> None:
+    """A live picture beside this goes first."""
+    lower: Any = getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", 10)
+    try:
+        psutil.Process().nice(lower)
+    except (psutil.Error, OSError) as error:
+        log.info("the priority stays: %s", error)

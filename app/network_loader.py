@@ -1,0 +1,73 @@
+"""NetworkLoader: gets the next network ready on a thread of its own while the one in use goes on matting."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from matting_core.arithmetic import Way
+from matting_core.errors import EngineError, MattecamError
+from matting_core.predictor import Predictor
+from matting_core.presets import Preset
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to open. engine: a name as the user gives it. way: the fastest on this processor, where that is known."""
+
+    preset: Preset
+    engine: str
+    way: Way | None = None
+
+
+class NetworkLoader:
+    """One network at a time. All but the opening itself runs on the owner's thread.
+
+    opener: gives a Predictor that is warm, or raises MattecamError; called on the loader's thread.
+    """
+
+    def __init__(self, opener: Callable[[Plan], Predictor]) -> None:
+        self._opener = opener
+        self._thread: threading.Thread | None = None
+        self._ready: Predictor | None = None
+        self._failure: MattecamError | None = None
+        self.loading: Plan | None = None
+
+    def begin(self, plan: Plan) -> None:
+        """Start to load, unless something is being loaded."""
+        if self.loading is not None:
+            return
+        self.loading = plan
+        self._thread = threading.Thread(target=self._load, args=(plan,), name="mattecam-network", daemon=True)
+        self._thread.start()
+
+    def take(self) -> Predictor | None:
+        """The network once it is ready, else None; it is the caller's to close. Raises what made loading fail."""
+        if self._thread is None or self._thread.is_alive():
+            return None
+        self._thread.join()
+        self._thread = self.loading = None
+        ready, self._ready = self._ready, None
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+        return ready
+
+    def close(self) -> None:
+        """Wait for what is being loaded, which cannot be broken off, and close it."""
+        if self._thread is not None:
+            self._thread.join()
+        self._thread = self.loading = None
+        if self._ready is not None:
+            self._ready.engine.close()
+            self._ready = None
+
+    def _load(self, plan: Plan) -> None:
+        try:
+            self._ready = self._opener(plan)
+        except MattecamError as error:
+            self._failure = error
+        except Exception as error:
+            self._failure = EngineError(
+                f"The preset {plan.preset.name} could not be started ({error}).", "Choose another."
+            )
+            self._failure.__cause__ = error

@@ -1,0 +1,100 @@
+"""How a processor may compute a network, and which way is fastest on this one without moving the mattes."""
+
+import logging
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from matting_core.engine import Network, create_engine
+from matting_core.engine_openvino import INT8_SUFFIX, PRECISIONS, processor_precisions
+from matting_core.errors import EngineError, ModelError
+from matting_core.frames import FloatAlpha
+from matting_core.preprocess import Blob
+
+log = logging.getLogger(__name__)
+
+ROUNDS = 7
+MOST_DIFFERENCE = 0.006
+"""Mean |Δα| from float32 up to which a faster way counts."""
+WORTH = 1.05
+"""A way must be this many times as fast as the usual one to take its place; less is noise."""
+
+
+class Way(NamedTuple):
+    """engine: 'openvino' or 'cpu'. arithmetic: 'float32', 'bf16', 'f16', 'int8', or int8 with the rest in one of
+    these, as 'int8-bf16'."""
+
+    engine: str
+    arithmetic: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """One way's median time, and the mean |Δα| of its matte from float32's."""
+
+    way: Way
+    p50_ms: float
+    mean_difference: float
+
+
+FLOAT32 = Way("openvino", "float32")
+
+
+def possible_ways(network: Network) -> list[Way]:
+    """What this processor can do with a network, the usual way first. Empty where OpenVINO is missing."""
+    try:
+        precisions = processor_precisions()
+    except EngineError as error:
+        log.info("nothing to choose from: %s", error)
+        return []
+    halves = [name for name in PRECISIONS if name in precisions]
+    quantised = ["int8", *(f"int8{INT8_SUFFIX}{half}" for half in halves)] if network.int8 else []
+    ways = [Way("openvino", name) for name in (*quantised, "float32", *halves)]
+    return [*ways, Way("cpu", "float32")]
+
+
+def time_ways(network: Network, ways: Sequence[Way], blob: Blob, rounds: int = ROUNDS) -> list[Timing]:
+    """Time the ways in turn on one picture, so that what else the machine does falls on all alike.
+
+    A way that does not start here, or whose result is no matte, is left out. ways: with FLOAT32 among them.
+    """
+    engines = {}
+    try:
+        mattes: dict[Way, FloatAlpha] = {}
+        for way in ways:
+            try:
+                engines[way] = create_engine(way.engine, network._replace(arithmetic=way.arithmetic))
+                mattes[way] = engines[way].predict(blob)
+            except (EngineError, ModelError) as error:
+                log.info("%s: %s", way, error)
+        times: dict[Way, list[float]] = {way: [] for way in mattes}
+        for _ in range(rounds):
+            for way in mattes:
+                engines[way].predict(blob)  # another way's network has just emptied the caches
+                began_s = time.perf_counter()
+                engines[way].predict(blob)
+                times[way].append((time.perf_counter() - began_s) * 1e3)
+    finally:
+        for engine in engines.values():
+            engine.close()
+    reference = mattes.get(FLOAT32)
+    if reference is None:
+        return []
+    return [
+        Timing(way, round(statistics.median(times[way]), 3), round(float(np.abs(matte - reference).mean()), 5))
+        for way, matte in mattes.items()
+    ]
+
+
+def choose(timings: Sequence[Timing], usual: Way) -> Way:
+    """The fastest way whose mattes are close enough to float32's; the usual one where none is WORTH the change."""
+    close = [timing for timing in timings if timing.mean_difference <= MOST_DIFFERENCE]
+    now = next((timing for timing in close if timing.way == usual), None)
+    best = min(close, key=lambda timing: timing.p50_ms, default=None)
+    if best is None or (now is not None and best.p50_ms * WORTH > now.p50_ms):
+        return usual
+    return best.way
