@@ -51,10 +51,16 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 
 
 @pytest.fixture
-def small_files() -> Iterator[None]:
-    """No file may grow over 100 kB: what a full disk is to a writer, the kernel's refusal in the middle of a write."""
+def small_files(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No file may grow over 100 kB: what a full disk is to a writer, the kernel's refusal in the middle of a write.
+
+    Recordings are lossless, because made-up pictures are small, and get their fragments in short steps, so that several
+    are whole before that.
+    """
     import resource
 
+    monkeypatch.setitem(recorder._ENCODER, "crf", "0")
+    monkeypatch.setattr(recorder, "KEY_EVERY_S", 0.1)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
@@ -77,7 +83,6 @@ def frames_in(path: Path) -> int:
 def test_a_disk_that_fills_up_ends_the_recording_and_nothing_else(
     rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(recorder._ENCODER, "crf", "0")  # made-up pictures are small; lossless ones fill the disk
     mine = tmp_path / "mine.mp4"
     mine.write_text("precious")
     pipeline = rig.build()
@@ -142,11 +147,8 @@ def test_a_disk_that_fails_in_mid_recording_ends_it_with_its_own_reason(
 
 @posix_only
 @pytest.mark.usefixtures("small_files")
-def test_a_disk_that_fills_up_under_a_run_to_a_file_ends_it_with_a_sentence(
-    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_that_fills_up_under_a_run_to_a_file_ends_it_with_a_sentence(rig: Rig, tmp_path: Path) -> None:
     """`run --output film.mp4` has nothing else to do: its output stage fails, and the command says why."""
-    monkeypatch.setitem(recorder._ENCODER, "crf", "0")
     film = tmp_path / "film.mp4"
     rig.memory.close()
     rig.memory = RecordedToo(film)  # type: ignore[assignment]
