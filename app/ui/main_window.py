@@ -150,6 +150,7 @@ class MainWindow(QMainWindow):
         self._status_timer.start(STATUS_MS)
         self.panel.camera.refresh()
         self.panel.quality.list_models(self._devices)
+        self.panel.quality.measure.look(self._devices)
         self._devices.submit(sweep)
 
     def show_status(self, status: Status) -> None:
@@ -201,6 +202,7 @@ class MainWindow(QMainWindow):
         for timer in (self._preview_timer, self._status_timer):
             timer.stop()
         self.adapting.close()
+        self.panel.quality.measure.close_process()
         if self.tray:
             self.tray.hide()
         lanes = [self.store.close(), self._pictures, self._devices]
