@@ -16,7 +16,7 @@ from matting_core.presets import AUTO_MODEL, AUTO_PRESET, LIVE_PRESETS, live_pre
 log = logging.getLogger(__name__)
 
 VERSION = 1
-NO_LIMIT = 100
+LEAST_LOAD, NO_LIMIT = 10, 100
 SLOWEST_CAP = 5
 SIZE_PATTERN = r"^[1-9]\d{1,3}x[1-9]\d{1,3}$"
 
@@ -60,7 +60,7 @@ class Settings(Scene):
     output_size: str = Field("1280x720", pattern=SIZE_PATTERN)
     output_fps: int = Field(60, ge=1, le=240, description="the most that is sent; a slower camera sets the pace")
     fps_cap: int = Field(0, ge=0, le=240, description="the most frames that are matted in a second; 0: no cap")
-    load_limit: int = Field(NO_LIMIT, ge=5, le=NO_LIMIT, description="% of the processor or GPU used at most")
+    load_limit: int = Field(NO_LIMIT, ge=LEAST_LOAD, le=NO_LIMIT, description="% of the processor or GPU used at most")
     virtual_camera: bool = True
     virtual_camera_device: str = ""
     rest_unwatched: bool = Field(True, description="close the camera while nobody watches; see app.demand")

@@ -17,7 +17,7 @@ from matting_core.preprocess import Blob
 
 log = logging.getLogger(__name__)
 
-ROUNDS = 7
+ROUNDS, LEAST_ROUNDS, LIMIT_S = 7, 3, 8.0
 MOST_DIFFERENCE = 0.006
 """Mean |Δα| from float32 up to which a faster way counts."""
 WORTH = 1.05
@@ -60,7 +60,8 @@ def possible_ways(network: Network) -> list[Way]:
 def time_ways(network: Network, ways: Sequence[Way], blob: Blob, rounds: int = ROUNDS) -> list[Timing]:
     """Time the ways in turn on one picture, so that what else the machine does falls on all alike.
 
-    A way that does not start here, or whose result is no matte, is left out. ways: with FLOAT32 among them.
+    A way that does not start here is left out. ways: with FLOAT32 among them. After LIMIT_S no further round begins,
+    but for the first LEAST_ROUNDS.
     """
     engines = {}
     try:
@@ -72,7 +73,10 @@ def time_ways(network: Network, ways: Sequence[Way], blob: Blob, rounds: int = R
             except (EngineError, ModelError) as error:
                 log.info("%s: %s", way, error)
         times: dict[Way, list[float]] = {way: [] for way in mattes}
-        for _ in range(rounds):
+        until_s = time.perf_counter() + LIMIT_S
+        for done in range(rounds):
+            if done >= LEAST_ROUNDS and time.perf_counter() >= until_s:
+                break
             for way in mattes:
                 engines[way].predict(blob)  # another way's network has just emptied the caches
                 began_s = time.perf_counter()

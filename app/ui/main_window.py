@@ -152,6 +152,7 @@ class MainWindow(QMainWindow):
         self._status_timer.start(STATUS_MS)
         self.panel.camera.refresh()
         self.panel.quality.list_models(self._devices)
+        self.panel.quality.measure.look(self._devices)
         self._devices.submit(sweep)
 
     @property
@@ -208,6 +209,7 @@ class MainWindow(QMainWindow):
         for timer in (self._preview_timer, self._status_timer):
             timer.stop()
         self.adapting.close()
+        self.panel.quality.measure.close_process()
         if self.tray:
             self.tray.hide()
         lanes = [self.store.close(), self._pictures, self._devices]

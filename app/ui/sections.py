@@ -2,16 +2,19 @@
 
 from PySide6.QtWidgets import QLineEdit, QWidget
 
-from app.settings import Settings
+from app.settings import LEAST_LOAD, NO_LIMIT, Settings
 from app.status import Status
 from app.ui.bindings import bind_button, bind_combo, bind_slider, fill_combo, slider_row
 from app.ui.jobs import Lane
+from app.ui.measuring import MeasureRow
+from app.ui.statistics import preset_names
 from app.ui.store import SettingsStore
 from app.ui.widgets import Combo, MutedLabel, Section, Slider, Switch, labelled
 from matting_core.engine_names import ENGINE_NAMES
-from matting_core.presets import AUTO_MODEL, PRESETS
+from matting_core.presets import AUTO_MODEL, AUTO_PRESET, PRESETS
 
 OUTPUT_SIZES = ("640x360", "1280x720", "1920x1080")
+FPS_CAPS = (10, 15, 20, 24, 25, 30, 50, 60)
 OUTPUT_RATES = (15, 24, 25, 30, 50, 60)
 
 
@@ -55,14 +58,9 @@ class QualitySection(Section):
         self._store = store
         self.set_title(self.tr("Quality and speed"))
         self.preset, self.engine, self.model = Combo(), Combo(), Combo()
-        names = {
-            "fast": self.tr("Fast"),
-            "balanced": self.tr("Balanced"),
-            "quality": self.tr("Quality"),
-            "ultra": self.tr("Ultra"),
-        }
+        names = preset_names()
         presets = [(f"{names.get(name, name)} ({preset.long_side} px)", name) for name, preset in PRESETS.items()]
-        fill_combo(self.preset, presets, store.settings.preset)
+        fill_combo(self.preset, [(self.tr("Automatic (holds the rate)"), AUTO_PRESET), *presets], store.settings.preset)
         known = {
             "auto": self.tr("Automatic"),
             "cuda": self.tr("NVIDIA GPU (CUDA)"),
@@ -83,17 +81,40 @@ class QualitySection(Section):
         ):
             bind_combo(store, combo, field)
             self.body.addWidget(labelled(label, combo))
+        self._add_limits(store)
         self.running = MutedLabel()
         self.body.addWidget(self.running)
+        self.measure = MeasureRow()
+        self.body.addWidget(self.measure)
 
     def list_models(self, lane: Lane) -> None:
         """Fill in the models; reading the disk is not for the window's thread."""
         lane.submit(model_names, self._show_models)
 
+    def _add_limits(self, store: SettingsStore) -> None:
+        self.fps_cap, self.load_limit = Combo(), Slider(LEAST_LOAD, NO_LIMIT)
+        caps = [(self.tr("As the camera"), 0), *((f"{rate} fps", rate) for rate in FPS_CAPS)]
+        fill_combo(self.fps_cap, caps, store.settings.fps_cap)
+        bind_combo(store, self.fps_cap, "fps_cap")
+        bind_slider(store, self.load_limit, "load_limit")
+        self.load_limit.setToolTip(
+            self.tr("Leaves room for a game: how much of the processor, or of the GPU, Mattecam may use")
+        )
+        self.body.addWidget(labelled(self.tr("Frames at most"), self.fps_cap))
+        self.body.addWidget(slider_row(self.tr("Use at most"), self.load_limit, self._percent))
+
+    def _percent(self, value: int) -> str:
+        return self.tr("all") if value >= NO_LIMIT else f"{value} %"
+
     def show_status(self, status: Status) -> None:
-        """Say which provider really runs."""
-        parts = [part for part in (status.provider or status.engine, status.input_size) if part]
+        """Say which preset and provider really run, and what the preset auto did last."""
+        preset = preset_names().get(status.preset, status.preset)
+        parts = [part for part in (preset, status.provider or status.engine, status.input_size) if part]
+        last = status.switches[-1] if status.switches and self._store.settings.preset == AUTO_PRESET else None
+        if parts and last:
+            parts.append(last.why)
         self.running.say(self.tr("Running: {0}").format(" · ".join(parts)) if parts else "")
+        self.measure.show_status(status)
 
     def _show_models(self, names: list[str]) -> None:
         models = [(self.tr("The preset's own"), AUTO_MODEL), *((name, name) for name in names)]

@@ -9,6 +9,16 @@ from app.status import Status
 translate = QCoreApplication.translate
 
 
+def preset_names() -> dict[str, str]:
+    """What the presets are called in the window."""
+    return {
+        "fast": translate("Statistics", "Fast"),
+        "balanced": translate("Statistics", "Balanced"),
+        "quality": translate("Statistics", "Quality"),
+        "ultra": translate("Statistics", "Ultra"),
+    }
+
+
 def overlay_texts(status: Status) -> tuple[str, str]:
     """What is measured, as small tables in HTML: all of it, and for a small picture only what matters most."""
     stats = status.stats
@@ -21,6 +31,8 @@ def overlay_texts(status: Status) -> tuple[str, str]:
     ]
     counts = [
         (translate("Statistics", "Engine"), f"{status.provider or status.engine or '–'} {_size(status)}".rstrip()),
+        (translate("Statistics", "Preset"), _preset(status)),
+        (translate("Statistics", "Processor used"), f"{status.processor_share:.0%}"),
         (translate("Statistics", "Dropped"), str(stats.dropped)),
         (translate("Statistics", "Repeated"), str(stats.repeated)),
         (translate("Statistics", "Slates"), str(stats.slates)),
@@ -73,6 +85,12 @@ def _stages() -> dict[str, str]:
         "send": translate("Statistics", "Send"),
         "preview": translate("Statistics", "Preview"),
     }
+
+
+def _preset(status: Status) -> str:
+    """What runs, and the last change with its reason."""
+    name = preset_names().get(status.preset, status.preset or "–")
+    return f"{name} ({status.switches[-1].why})" if status.switches else name
 
 
 def _size(status: Status) -> str:

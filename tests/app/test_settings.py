@@ -76,6 +76,14 @@ def test_a_change_that_does_not_fit_names_the_setting() -> None:
         Settings().changed(background="blur:900")
 
 
+def test_a_cap_that_would_make_frames_stale_is_refused() -> None:
+    assert Settings().changed(fps_cap=5).fps_cap == 5
+    with pytest.raises(UsageError, match="fps_cap cannot be 4: it is 0 for none"):
+        Settings().changed(fps_cap=4)
+    with pytest.raises(UsageError, match="load_limit"):
+        Settings().changed(load_limit=3)
+
+
 def test_a_scene_recalls_the_looks_and_leaves_the_devices() -> None:
     settings = Settings(camera="2", background="blur:9", mirror=True)
     recalled = Settings(camera="3").with_scene(settings.scene())

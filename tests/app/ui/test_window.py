@@ -27,6 +27,8 @@ pytestmark = pytest.mark.gui
         ("edges", "smoothing", "smoothing", "ofd", "ofd"),
         ("quality", "preset", "preset", "quality", "quality"),
         ("quality", "engine", "engine", "cpu", "cpu"),
+        ("quality", "fps_cap", "fps_cap", 20, 20),
+        ("quality", "load_limit", "load_limit", 40, 40),
         ("format", "frame_size", "camera_size", "640x480", "640x480"),
         ("format", "rate", "camera_fps", 60, 60),
         ("format", "mjpeg", "camera_mjpeg", None, False),

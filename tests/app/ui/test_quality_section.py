@@ -1,0 +1,108 @@
+"""The section 'Quality and speed': what auto does is told, and measuring runs beside the window and ends with it."""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QApplication
+
+from app.calibration import VERSION, Measured, memory_path, this_machine
+from app.status import Status, Switch
+from app.ui import measuring, statistics
+from app.ui.measuring import MeasureRow
+from matting_core.atomic import write_atomically
+from matting_core.model_store import ModelStore
+from tests.app.ui.conftest import Desk
+
+pytestmark = pytest.mark.gui
+
+LIVE = Status(
+    capture="running", matting="running", output="running", engine="openvino", provider="OpenVINO CPU int8",
+    input_size="512x288", preset="fast", switches=(Switch(1.0, "fast", "too slow: 41 of 33 ms"),), processor_share=0.43,
+)  # fmt: skip
+ANSWER = 'print(\'{"ways": {"fast": ["openvino", "int8-bf16"], "ultra": ["cpu", "float32"]}}\')'
+MEASURED = "Measured as fastest here: Fast int8-bf16, Ultra float32 (ONNX Runtime)"
+
+
+def stand_in(folder: Path, code: str) -> tuple[str, ...]:
+    """A command in the measuring process's place, which first leaves a note of what it was asked."""
+    note = f"import pathlib, sys; pathlib.Path({str(folder / 'asked')!r}).write_text(' '.join(sys.argv[1:]));"
+    return (sys.executable, "-c", note + code)
+
+
+def test_what_runs_and_why_is_said(desk: Desk) -> None:
+    quality = desk.window.panel.quality
+    desk.window.show_status(LIVE)
+    assert desk.settings.preset == "auto"
+    assert quality.running.text() == "Running: Fast · OpenVINO CPU int8 · 512x288 · too slow: 41 of 33 ms"
+    desk.window.store.change(preset="fast")
+    desk.window.show_status(LIVE)
+    assert quality.running.text() == "Running: Fast · OpenVINO CPU int8 · 512x288"
+    overlay, _ = statistics.overlay_texts(LIVE)
+    assert "Fast (too slow: 41 of 33 ms)" in overlay
+    assert "43%" in overlay
+
+
+def test_the_button_measures_once_and_shows_the_result(desk: Desk, tmp_path: Path) -> None:
+    row = MeasureRow(command=stand_in(tmp_path, ANSWER))
+    row.button.click()
+    assert not row.button.isEnabled()
+    row.start()
+    desk.until(row.button.isEnabled, 20_000)
+    assert row.found.text() == MEASURED
+    assert (tmp_path / "asked").read_text() == "bench --calibrate --json"
+
+
+@pytest.mark.parametrize("code", ["sys.exit(1)", "print('{}')", "print(7)", "pass"])
+def test_a_measurement_without_a_result_is_said(desk: Desk, tmp_path: Path, code: str) -> None:
+    row = MeasureRow(command=stand_in(tmp_path, code))
+    row.start()
+    desk.until(row.button.isEnabled, 20_000)
+    assert row.found.text() == "Measuring did not work; the usual arithmetic is used."
+
+
+def test_a_program_that_is_not_there_is_said(application: QApplication, desk: Desk) -> None:
+    row = MeasureRow(command=("/nowhere/python",))
+    row.start()
+    desk.until(row.button.isEnabled)
+    assert row.found.text().startswith("Measuring could not be started")
+
+
+def test_it_measures_by_itself_only_where_nothing_is_known_and_a_processor_has_been_live(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measuring, "LIVE_FOR_S", 0.0)
+    lane = desk.window._devices
+    row = MeasureRow(command=stand_in(tmp_path, ANSWER))
+    row.look(lane)
+    desk.until(lambda: row._is_first)
+    for status in (dataclasses.replace(LIVE, engine="cuda"), dataclasses.replace(LIVE, matting="starting")):
+        row.show_status(status)
+        row.show_status(status)
+        assert row.button.isEnabled()
+    row.show_status(LIVE)
+    row.show_status(LIVE)
+    assert not row.button.isEnabled()
+    desk.until(row.button.isEnabled, 20_000)
+    (tmp_path / "asked").unlink()
+    row.show_status(LIVE)
+    assert row.button.isEnabled(), "once is enough"
+
+
+def test_what_is_remembered_is_shown_and_not_measured(desk: Desk) -> None:
+    ways = {"fast": ("openvino", "int8-bf16"), "ultra": ("cpu", "float32")}
+    measured = Measured(version=VERSION, machine=this_machine(ModelStore()), ways=ways, timings={})
+    write_atomically(memory_path(), measured.model_dump_json().encode())
+    row = MeasureRow()
+    row.look(desk.window._devices)
+    desk.until(lambda: row.found.text() == MEASURED)
+    assert not row._is_first
+
+
+def test_closing_ends_a_measurement(desk: Desk, tmp_path: Path) -> None:
+    row = MeasureRow(command=stand_in(tmp_path, "import time; time.sleep(60)"))
+    row.start()
+    desk.until((tmp_path / "asked").exists, 20_000)
+    row.close_process()
+    assert row._process.processId() == 0
