@@ -172,8 +172,8 @@ def _blob() -> Blob:
 
 
 def _step_back() -> None:
-    """A live picture beside this goes first."""
-    lower: Any = getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", 10)
+    """A live picture beside this goes first: a call must not stutter for it."""
+    lower: Any = getattr(psutil, "IDLE_PRIORITY_CLASS", 15)
     try:
         psutil.Process().nice(lower)
     except (psutil.Error, OSError) as error:

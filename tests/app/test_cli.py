@@ -62,6 +62,19 @@ def test_run_records_a_film_of_the_chosen_background(tmp_path: Path) -> None:
     assert live  # the rest are the slates of the start and the end
 
 
+@pytest.mark.usefixtures("tiny")
+def test_run_says_what_auto_did_and_what_it_was_held_to(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--preset", "auto", "--fps-cap", "10", "--load-limit", "50")
+    assert main([*LIVE, *TINY, *options, "--seconds", "3", "--json"]) == 0
+    told = last_json(capsys)
+    assert (told["preset"], told["fps_cap"], told["load_limit"]) == ("auto", 10, 50)
+    assert told["preset_running"] in PRESETS
+    assert all(switch["preset"] in PRESETS and switch["why"] for switch in told["preset_switches"])
+    assert 0 <= told["processor_share"] <= 1
+    assert told["matted"] <= 31, "10 a second"
+    assert told["captured"] == told["matted"] + told["failed"] + told["dropped_unmatted"]
+
+
 def test_options_of_run_do_not_change_the_saved_settings(capsys: pytest.CaptureFixture[str]) -> None:
     settings_file.save(Settings(background="color:#ffffff", preset="quality"))
     assert main([*LIVE, "--seconds", "0.3", "--json"]) == 0
@@ -80,6 +93,8 @@ def test_options_of_run_do_not_change_the_saved_settings(capsys: pytest.CaptureF
         (("run", "--camera", "no such camera", "--output", "null", "--seconds", "5"), "no such camera"),
         (("run", "--camera", "demo", "--output", "virtual:/dev/null", "--seconds", "5"), "/dev/null"),
         (("run", "--camera", "demo", "--output", "no/such/folder/out.mp4", "--seconds", "5"), "out.mp4"),
+        (("run", "--camera", "demo", "--output", "null", "--fps-cap", "3"), "fps_cap"),
+        (("run", "--camera", "demo", "--output", "null", "--load-limit", "101"), "load_limit"),
         (("bench", "--source", "nowhere.mp4"), "nowhere.mp4"),
         (("bench", "--size", "big"), "big"),
         (("models", "get", "nobody"), "nobody"),
@@ -105,6 +120,7 @@ def test_wrong_input_is_one_sentence_that_names_it(
         ("run", "--seconds", "-1"),
         ("run", "--seconds", "soon"),
         ("run", "--preset", "huge"),
+        ("bench", "--preset", "auto"),
         ("run", "--engine", "magic"),
         ("process",),
         ("models",),
