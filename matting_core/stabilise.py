@@ -13,8 +13,6 @@ from matting_core.frames import Array, FloatAlpha, Image
 T = TypeVar("T")
 
 OFD_XI = 0.1
-_MEAN_IN_QUARTERS = np.full((1, 3), 4 / 3, np.float32)
-"""Mean over the colours, times four: 8 bits then keep quarters of a grey level."""
 
 
 class Stabiliser(Protocol):
@@ -111,7 +109,7 @@ class MotionAware:
             self._past = _Past(alpha, guide, _grey(guide), np.zeros_like(alpha))
             return alpha, frame
         past = self._past
-        change = cv2.transform(cv2.absdiff(guide, past.guide), _MEAN_IN_QUARTERS)
+        change = _change(guide, past.guide)
         self._measure_noise(change)
         grey = _grey(guide)
         drift = cv2.convertScaleAbs(cv2.subtract(grey, past.reference), alpha=4 / self.DRIFT)
@@ -124,7 +122,8 @@ class MotionAware:
         trust *= still
         keep = np.maximum(trust - np.float32(self.WAIT), np.float32(0))
         keep *= self.KEEP
-        np.multiply(keep, np.float32(self.FALL), out=keep, where=alpha < past.alpha)
+        # Not NumPy's `where`, which costs as much as all the rest.
+        keep = cv2.copyTo(keep * np.float32(self.FALL), cv2.compare(alpha, past.alpha, cv2.CMP_LT), keep)
         self._past = _Past(_kept(past.alpha, alpha, keep), guide, _kept(past.reference, grey, keep), trust)
         return self._past.alpha, frame
 
@@ -151,6 +150,13 @@ class _Past:
     guide: Image
     reference: Array
     trust: Array
+
+
+def _change(guide: Image, before: Image) -> Array:
+    """The mean over the colours' changes in quarters of a grey level, which 8 bits keep; uint8 h×w, saturated."""
+    blue, green, red = cv2.split(cv2.absdiff(guide, before))
+    total = cv2.add(cv2.add(blue, green, dtype=cv2.CV_16U), red, dtype=cv2.CV_16U)
+    return cv2.convertScaleAbs(total, alpha=4 / 3)
 
 
 def _grey(guide: Image) -> Array:
