@@ -56,7 +56,8 @@ def pulled_in(roots: Iterable[str]) -> dict[str, metadata.Distribution]:
 def licence(distribution: metadata.Distribution) -> str:
     """What a distribution's metadata say of its licence, in one line; empty if nothing."""
     about = distribution.metadata
-    said = [about.get("License-Expression"), (about.get("License") or "").strip().partition("\n")[0][:100]]
+    said = [*(about.get_all("License-Expression") or []), *(about.get_all("License") or [])]
+    said = [text.strip().partition("\n")[0][:100] for text in said]
     said += [
         line.rpartition("::")[2].strip() for line in about.get_all("Classifier") or [] if line.startswith("License")
     ]
