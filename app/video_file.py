@@ -36,7 +36,7 @@ class VideoReader:
         self._container: Any
         self.stream: Any
         self._container, self.stream = open_video(path)
-        self.audio: Any = next(iter(self._container.streams.audio), None)
+        self.audio: Any = next((sound for sound in self._container.streams.audio if sound.codec_context), None)
         self.frames: int = self.stream.frames
         """How many frames the file says it has; 0 if it does not say."""
         self.rate = frame_rate(self.stream)

@@ -42,6 +42,8 @@ def open_video(path: Path) -> tuple[Any, Any]:
         # Named by the protocol, or 'http:…' would be an address, and a plain 'a:b.mp4' no file.
         container = av.open(f"file:{path}", options=_OPTIONS, metadata_errors="replace")
         stream = container.streams.video[0]
+        if stream.codec_context is None:
+            raise ValueError("no known codec")
         stream.thread_type = "AUTO"
         stream.codec_context.options = {"max_pixels": str(LARGEST_FRAME)}
         if not stream.time_base:

@@ -221,6 +221,14 @@ def test_any_video_is_frames_or_an_error(tmp_path: Path, film: bytes, data: st.D
         assert error.problem
 
 
+def test_a_video_of_an_unknown_codec_is_none_that_can_be_read(tmp_path: Path, film: bytes) -> None:
+    for name, data in (("other.mp4", film.replace(b"avc1\0", b"zzzz\0")), ("cut.mp4", film[:1197])):
+        (tmp_path / name).write_bytes(data)
+        for reader in (VideoLoop, VideoReader):
+            with pytest.raises(MediaError, match="no video that can be read"):
+                reader(tmp_path / name)
+
+
 @pytest.mark.parametrize("script", ["#EXTM3U\n#EXTINF:1,\nreal.mp4\n", "ffconcat version 1.0\nfile real.mp4\n"])
 def test_a_playlist_opens_no_other_file(tmp_path: Path, film: bytes, script: str) -> None:
     (tmp_path / "real.mp4").write_bytes(film)
