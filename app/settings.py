@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from matting_core.atomic import write_atomically
 from matting_core.background_spec import parse_spec
 from matting_core.errors import SettingsError, UsageError
+from matting_core.inputs import read_bounded
 from matting_core.presets import AUTO_MODEL, AUTO_PRESET, LIVE_PRESETS, live_preset
 
 log = logging.getLogger(__name__)
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 VERSION = 1
 LEAST_LOAD, NO_LIMIT = 10, 100
 SLOWEST_CAP = 5
+LARGEST = 1 << 20
+"""Bytes of a settings file that are read at most; a full one has a few thousand."""
 SIZE_PATTERN = r"^[1-9]\d{1,3}x[1-9]\d{1,3}$"
 
 
@@ -111,7 +114,13 @@ the virtual camera's device hold until the app is started again: a closed loopba
 def parse_size(text: str) -> tuple[int, int]:
     """'1280x720' → (1280, 720), width first; UsageError for anything else."""
     width, _, height = text.lower().partition("x")
-    if width.isdecimal() and height.isdecimal() and 16 <= int(width) <= 7680 and 16 <= int(height) <= 7680:
+    if (
+        width.isdecimal()
+        and height.isdecimal()
+        and len(text) < 12
+        and 16 <= int(width) <= 7680
+        and 16 <= int(height) <= 7680
+    ):
         return int(width), int(height)
     raise UsageError(f"'{text}' is not a size.", "Write WIDTHxHEIGHT, for example 1280x720.")
 
@@ -129,10 +138,12 @@ def load(path: Path | None = None) -> tuple[Settings, list[str]]:
     """
     path = path or settings_path()
     try:
-        raw = dict(json.loads(path.read_text(encoding="utf-8")))
+        raw = json.loads(read_bounded(path, LARGEST))
+        if not isinstance(raw, dict):
+            raise TypeError("it is no list of settings")  # noqa: TRY301
     except FileNotFoundError:
         return Settings(), []
-    except (OSError, TypeError, ValueError) as error:
+    except (OSError, TypeError, ValueError, RecursionError) as error:
         return Settings(), [f"The settings file {path} cannot be read ({error}). {_set_aside(path, 'unreadable')}"]
     notices = []
     version = raw.pop("version", VERSION)
@@ -145,13 +156,11 @@ def load(path: Path | None = None) -> tuple[Settings, list[str]]:
         try:
             return Settings.model_validate(raw), notices
         except ValidationError as error:
-            for item in error.errors():
-                parent: Any = raw
-                for part in item["loc"][:-1]:
-                    parent = parent[part]
-                if parent.pop(item["loc"][-1], None) is not None:
-                    name = ".".join(str(part) for part in item["loc"])
-                    notices.append(f"The setting {name} was not usable ({item['msg']}); its default is used.")
+            taken = _take_out(raw, error)
+            for name, why in taken.items():
+                notices.append(f"The setting {name} was not usable ({why}); its default is used.")
+            if not taken:
+                raw.clear()  # never round and round
 
 
 def save(settings: Settings, path: Path | None = None) -> None:
@@ -159,12 +168,33 @@ def save(settings: Settings, path: Path | None = None) -> None:
     path = path or settings_path()
     data = json.dumps({"version": VERSION, **settings.model_dump()}, indent=2, ensure_ascii=False)
     try:
-        write_atomically(path, data.encode() + b"\n")
+        # Half a surrogate pair, which JSON can hold and UTF-8 cannot, is written as JSON's own escape.
+        write_atomically(path, data.encode(errors="backslashreplace") + b"\n")
     except OSError as error:
         raise SettingsError(
             f"The settings cannot be saved to {path} ({error.strerror}).",
             "Free space or mend the folder's permissions.",
         ) from error
+
+
+def _take_out(raw: dict[str, Any], error: ValidationError) -> dict[str, str]:
+    """Remove from `raw`, in place, each value that an error is about: its name and what is wrong with it.
+
+    Where the place named is no key (a scene's name that is no text), what holds it goes.
+    """
+    taken: dict[str, str] = {}
+    for item in error.errors():
+        parent, place = raw, [str(part) for part in item["loc"]]
+        for depth, part in enumerate(place):
+            below = parent.get(part)
+            if isinstance(below, dict) and depth + 1 < len(place) and place[depth + 1] in below:
+                parent = below
+                continue
+            if part in parent:
+                del parent[part]
+                taken[".".join(place[: depth + 1])] = item["msg"]
+            break
+    return taken
 
 
 def _set_aside(path: Path, why: str) -> str:
@@ -174,7 +204,7 @@ def _set_aside(path: Path, why: str) -> str:
         number += 1
         kept = path.with_name(f"{path.stem}.{why}-{number}{path.suffix}")
     try:
-        kept.write_bytes(path.read_bytes())
+        kept.write_bytes(read_bounded(path, LARGEST))
     except OSError:
         return "Defaults are used."
     return f"It is kept as {kept.name}; what cannot be used falls back to the defaults."

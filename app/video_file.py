@@ -1,7 +1,7 @@
 """Video files for `process`: frames with their times in, frames with the same times and the old sound out."""
 
+import logging
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,9 @@ import numpy as np
 
 from matting_core.errors import MediaError, UsageError
 from matting_core.frames import Array, Image
-from matting_core.video_decode import colour_matrix, to_bgr
+from matting_core.video_decode import UNREADABLE, colour_matrix, decoded, frame_rate, open_video, to_bgr
+
+log = logging.getLogger(__name__)
 
 RGB_CODECS = {".webm": "libvpx-vp9"}
 UNTAGGED = 2
@@ -31,36 +33,33 @@ class VideoReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            self._container: Any = av.open(str(path))
-            self.stream: Any = self._container.streams.video[0]
-        except (av.FFmpegError, OSError, IndexError) as error:
-            raise MediaError(f"The file {path} is no video that can be read.", "Give an image or a video.") from error
-        self.stream.thread_type = "AUTO"
-        self.audio: Any = next(iter(self._container.streams.audio), None)
+        self._container: Any
+        self.stream: Any
+        self._container, self.stream = open_video(path)
+        self.audio: Any = next((sound for sound in self._container.streams.audio if sound.codec_context), None)
         self.frames: int = self.stream.frames
         """How many frames the file says it has; 0 if it does not say."""
-        self.rate = Fraction(self.stream.average_rate or 25)
+        self.rate = frame_rate(self.stream)
 
     def read(self) -> Iterator[tuple[Image, int] | Any]:
         """In the file's own order: (picture, time stamp in stream.time_base) of a frame, or a packet of sound.
 
         Pictures are uint8 H×W×3 BGR, upright. Raises MediaError for a file that breaks off.
         """
+        return decoded(self._read(), self.path)
+
+    def _read(self) -> Iterator[tuple[Image, int] | Any]:
         streams = [self.stream] if self.audio is None else [self.stream, self.audio]
         step = max(1, round(1 / (self.rate * self.stream.time_base)))
         stamp = -step
-        try:
-            for packet in self._container.demux(*streams):
-                if packet.stream is self.audio:
-                    if packet.dts is not None:
-                        yield packet
-                    continue
-                for frame in packet.decode():
-                    stamp = frame.pts if frame.pts is not None and frame.pts > stamp else stamp + step
-                    yield to_bgr(frame), stamp
-        except av.FFmpegError as error:
-            raise MediaError(f"The video {self.path} is damaged ({error.strerror}).", "Repair or cut it.") from error
+        for packet in self._container.demux(*streams):
+            if packet.stream is self.audio:
+                if packet.dts is not None:
+                    yield packet
+                continue
+            for frame in packet.decode():
+                stamp = frame.pts if frame.pts is not None and frame.pts > stamp else stamp + step
+                yield to_bgr(frame), stamp
 
     def close(self) -> None:
         """Free the file. Safe to call twice."""
@@ -117,7 +116,7 @@ class VideoWriter:
             packet.stream = self._audio
             self._mux([packet])
         else:
-            for frame in packet.decode():
+            for frame in self._decode_audio(packet):
                 self._mux(self._audio.encode(frame))
 
     def close(self) -> None:
@@ -145,6 +144,13 @@ class VideoWriter:
             self._audio = self._container.add_stream(
                 self._container.default_audio_codec, rate=audio.codec_context.sample_rate
             )
+
+    def _decode_audio(self, packet: Any) -> list[Any]:
+        try:
+            return list(packet.decode())
+        except UNREADABLE as error:
+            log.warning("a damaged piece of sound for %s is left out: %s", self.path, error)
+            return []
 
     def _mux(self, packets: list[Any]) -> None:
         try:

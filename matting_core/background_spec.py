@@ -26,7 +26,7 @@ def parse_spec(text: str) -> BackgroundSpec:
     kind, colon, value = text.partition(":")
     if kind == "blur":
         strength = value if colon else str(DEFAULT_BLUR)
-        if not (strength.isdecimal() and 1 <= int(strength) <= 100):
+        if not (strength.isdecimal() and len(strength) < 4 and 1 <= int(strength) <= 100):
             raise UsageError(f"'{text}' is not a blur.", "Write blur or blur:N with N from 1 to 100.")
         return BackgroundSpec("blur", str(int(strength)))
     if kind == "color" and colon:
@@ -36,4 +36,9 @@ def parse_spec(text: str) -> BackgroundSpec:
         return BackgroundSpec("color", f"#{digits}")
     if not text:
         raise UsageError("The background is empty.", "Give color:#rrggbb, blur, transparent, none or a file.")
-    return BackgroundSpec("file", str(Path(text).expanduser()))
+    if "\0" in text:
+        raise UsageError("The background's name holds a null byte.", "Give the file's name.")
+    try:
+        return BackgroundSpec("file", str(Path(text).expanduser()))
+    except RuntimeError as error:  # '~nobody/…'
+        raise UsageError(f"'{text}' is in no user's folder.", "Give the file's whole path.") from error

@@ -26,6 +26,8 @@ Progress = Callable[[int, int], None]
 """Called with bytes done and bytes in all (0 while that is not known)."""
 
 CHUNK = 1 << 18
+LARGEST = 4 << 30
+"""Bytes that a file whose size is not known may have."""
 AGAIN = "Run the same command again to go on from there."
 
 
@@ -57,6 +59,8 @@ def download(
     part = destination.with_name(destination.name + ".part")
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
+        if part.is_symlink():
+            part.unlink()  # what it points to is not ours to write to
         with part.open("a+b") as file:
             _lock(file, part)
             if not size_hint or file.tell() < size_hint:
@@ -101,14 +105,14 @@ def _fetch(url: str, file: BufferedRandom, size_hint: int, progress: Progress, t
             file.truncate(0)  # this server does not resume: from the start
             have = 0
         length = response.headers.get("Content-Length", "")
-        total = have + int(length) if length.isdecimal() else size_hint
+        total = have + int(length) if length.isdecimal() and len(length) < 16 else size_hint
         _require_space(file, total - have)
         done = have
         progress(done, total)
         while chunk := _read(response, url, done):
             file.write(chunk)
             done += len(chunk)
-            if size_hint and done > size_hint:
+            if done > (size_hint or LARGEST):
                 return  # longer than the pinned file: the hash will refuse it, so spare the disk
             progress(done, total)
         file.flush()

@@ -10,8 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from matting_core.atomic import write_atomically
 from matting_core.errors import ModelError
+from matting_core.inputs import read_bounded
 
 MANIFEST = "manifest.toml"
+LARGEST = 1 << 20
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 # A bare file name: no folder, no drive, nothing hidden, so that a manifest can never point out of its own folder.
 FILE_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$"
@@ -54,7 +56,7 @@ def read_manifest(folder: Path) -> tuple[ModelEntry, ...]:
     """The records of folder/manifest.toml, without paths; () if there is none. Raises ModelError if it is damaged."""
     path = folder / MANIFEST
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomllib.loads(read_bounded(path, LARGEST).decode())
         return tuple(ModelEntry.model_validate(record) for record in raw.get("model", []))
     except FileNotFoundError:
         return ()
@@ -62,7 +64,7 @@ def read_manifest(folder: Path) -> tuple[ModelEntry, ...]:
         raise ModelError(
             f"The list of models {path} cannot be read ({error.strerror}).", "Mend its permissions."
         ) from error
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         raise ModelError(
             f"The list of models {path} is damaged ({reason}).",

@@ -1,25 +1,90 @@
-"""What a file must be to serve as a matting network: proved by loading it and running it, not by its name."""
+"""What a file must be to serve as a matting network: proved by loading it and running it, not by its name.
 
+It is loaded in a process of its own, with bounded memory and time: the readers are native code, and a file from
+outside that makes them crash, hang or fill the memory must not take the program along.
+"""
+
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from matting_core.errors import EngineError, ModelError
+from matting_core.onnx_scan import scan_onnx
 from matting_core.openvino_import import import_openvino
 
 # Two sizes, because a network may declare a free size and still have one baked in.
 PROBE_SIZES = ((64, 64), (64, 96))
 TOLERANCE = 1e-3
+LONGEST_S = 120.0
+LARGEST_MEMORY = 3 * 2**30
+"""Bytes the loading process may fill, where the system can bound it; the released MODNet needs a tenth."""
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def check_matting_model(path: Path, shown_as: str = "") -> None:
-    """Load an .onnx with OpenVINO and run it at 64×64 and 64×96.
+    """Load an .onnx with OpenVINO and run it at 64×64 and 64×96, in a process of its own.
 
-    It must have one input N×3×H×W and one output N×1×H×W of finite values in [0, 1]. shown_as: what messages call
-    the file, by default its name. Raises ModelError that says what does not fit, EngineError without OpenVINO.
+    It must be one file, with one input N×3×H×W and one output N×1×H×W of finite values in [0, 1]. shown_as: what
+    messages call the file, by default its name. Raises ModelError that says what does not fit, EngineError without
+    OpenVINO.
     """
     name = shown_as or path.name
+    scan_onnx(path, name)
+    # -P: a file in the working folder must not pass for one of our modules.
+    command = [sys.executable, "-P", "-m", "matting_core.model_check", str(path.absolute()), name]
+    python_path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH", "")) if part)
+    mend = "Import an .onnx file of a released MODNet with a free height and width."
+    try:
+        done = subprocess.run(
+            command,
+            env={**os.environ, "PYTHONPATH": python_path, "PYTHONIOENCODING": "utf-8"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=LONGEST_S,
+            check=False,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ModelError(f"{name} cannot be loaded and run within {LONGEST_S:g} s.", mend) from error
+    if done.returncode == 0:
+        return
+    try:
+        kind, problem, mend = json.loads(done.stdout)
+    except ValueError as error:
+        raise ModelError(f"{name} makes the program that loads it crash (code {done.returncode}).", mend) from error
+    raise (EngineError if kind == "engine" else ModelError)(problem, mend)
+
+
+def main(path: str, name: str) -> int:
+    """The process that loads the file: 0 if it fits, else 1 with [kind, problem, mend] as JSON on standard output."""
+    _bound_memory()
+    try:
+        _load_and_run(Path(path), name)
+    except (ModelError, EngineError) as error:
+        kind = "model" if isinstance(error, ModelError) else "engine"
+        print(json.dumps([kind, error.problem, error.mend]))
+        return 1
+    return 0
+
+
+def _bound_memory() -> None:
+    try:
+        import resource
+    except ImportError:  # Windows has no such bound
+        return
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    soft = LARGEST_MEMORY if hard == resource.RLIM_INFINITY else min(LARGEST_MEMORY, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+def _load_and_run(path: Path, name: str) -> None:
     try:
         openvino = import_openvino()
     except ImportError as error:
@@ -76,3 +141,7 @@ def _check_matte(matte: Any, size: tuple[int, int], name: str) -> None:
             f"{name} gives values from {low:.3g} to {high:.3g}; alpha lies in 0 to 1.",
             "Import a network that ends in a sigmoid.",
         )
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,11 +1,12 @@
 """ModelStore: which models there are, where their files lie, and that they are what they should be."""
 
+import errno
 import hashlib
 import logging
 import os
 import re
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,11 @@ import platformdirs
 from matting_core.download import Progress, download
 from matting_core.engine import Network
 from matting_core.errors import ModelError, UsageError
+from matting_core.inputs import open_regular
 from matting_core.manifest import MANIFEST, NAME_PATTERN, ModelEntry, read_manifest, write_manifest
 from matting_core.model_check import check_matting_model
 from matting_core.modnet import require_train_extra
+from matting_core.onnx_scan import LARGEST
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +153,7 @@ class ModelStore:
 
         source: what it was made from. Raises as `import_file` does.
         """
-        return self._take(_checked_name(name), source, facts, lambda copy: shutil.copyfile(path, copy))
+        return self._take(_checked_name(name), source, facts, lambda copy: _copy_onnx(path, copy))
 
     def free_name(self, wanted: str, *, exactly: bool) -> str:
         """A name that a new model can have: `wanted`, or with a number behind it where that is taken.
@@ -192,13 +195,13 @@ class ModelStore:
         try:
             self._user.mkdir(parents=True, exist_ok=True)
             # The copy is checked, not the original, so that weights kept in a second file beside it are noticed.
-            descriptor, temporary = tempfile.mkstemp(prefix=".import-", suffix=".onnx", dir=self._user)
-            os.close(descriptor)
+            temporary = self._user / f".import-{secrets.token_hex(8)}.onnx"
+            temporary.touch(exist_ok=False)  # with the permissions of any new file, unlike tempfile's
             try:
-                make(Path(temporary))
-                return self._adopt(Path(temporary), name, source, facts, own)
+                make(temporary)
+                return self._adopt(temporary, name, source, facts, own)
             finally:
-                Path(temporary).unlink(missing_ok=True)
+                temporary.unlink(missing_ok=True)
         except OSError as error:
             raise ModelError(
                 f"{error.filename or source} cannot be imported into {self._user} ({error.strerror or error}).",
@@ -223,7 +226,6 @@ class ModelStore:
         entry = ModelEntry(
             name=name, file=f"{name}.onnx", sha256=sha256, size_bytes=size, origin="user", source=source, **facts
         )
-        copy.chmod(0o644)
         copy.replace(self._user / entry.file)
         write_manifest(self._user, (*(other for other in own if other.name != name), entry))
         log.info("added %s as %s", source, name)
@@ -241,6 +243,8 @@ class ModelStore:
         return entry.model_copy(update={"path": path if path.is_file() else None})
 
     def _problem(self, entry: ModelEntry) -> str:
+        if entry.path is not None and entry.origin != "shipped" and entry.path.is_symlink():
+            return f"The model file {entry.path} is a link to another file."
         if entry.path is None:
             return f"The model '{entry.name}' is not installed: {entry.file} is missing."
         try:
@@ -276,13 +280,21 @@ def _checked_name(name: str) -> str:
 def _make_onnx(path: Path, copy: Path) -> None:
     """Put `path` into `copy` as ONNX: copied, or made from a checkpoint, which takes some seconds."""
     if path.suffix.lower() not in TORCH_SUFFIXES:
-        shutil.copyfile(path, copy)
+        _copy_onnx(path, copy)
         return
     require_train_extra(f"Importing {path.name}")
     from matting_core.modnet.exporter import export_network
     from matting_core.modnet.weights import load_network
 
     export_network(load_network(path).model, copy)
+
+
+def _copy_onnx(path: Path, copy: Path) -> None:
+    """Copy a plain file of bounded size: no pipe or device, and not the disk full of it."""
+    with open_regular(path) as source, copy.open("wb") as file:
+        if os.fstat(source.fileno()).st_size > LARGEST:
+            raise OSError(errno.EFBIG, f"it is larger than {LARGEST >> 20} MiB", str(path))
+        shutil.copyfileobj(source, file)
 
 
 def _restore(entry: ModelEntry) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 
@@ -16,7 +15,7 @@ from matting_core.fit import fit_image
 from matting_core.frames import Alpha, Image
 from matting_core.layouts import AUTO, AUTO_ORDER, FOLDERS, LAYOUTS
 from matting_core.pictures import IMAGE_SUFFIXES, VIDEO_SUFFIXES, read_image
-from matting_core.video_decode import to_bgr
+from matting_core.video_decode import decoded, open_video, to_bgr
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +114,11 @@ def read_frames(path: Path) -> Iterator[Image]:
     if path.is_dir():
         yield from map(read_image, _frame_files(path))
         return
+    container, stream = open_video(path)
     try:
-        with av.open(str(path)) as container:
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            yield from map(to_bgr, container.decode(stream))
-    except (av.FFmpegError, OSError, IndexError) as error:
-        raise MediaError(f"The file {path} is no video that can be read.", "Give another one.") from error
+        yield from decoded(map(to_bgr, container.decode(stream)), path)
+    finally:
+        container.close()
 
 
 def composite_over(foreground: Image, matte: Alpha, background: Image) -> Image:

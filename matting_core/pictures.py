@@ -9,8 +9,11 @@ import numpy as np
 from matting_core.atomic import write_atomically
 from matting_core.errors import MediaError
 from matting_core.frames import Array, Image
+from matting_core.inputs import read_bounded
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".jp2", ".ppm", ".pgm"})
+LARGEST = 1 << 28
+"""Bytes of a picture file that are read at most. Its pixels are bounded in matting_core/__init__.py."""
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif"})
 
 
@@ -20,13 +23,14 @@ def read_image(path: Path) -> Image:
     Raises MediaError if it is missing, unreadable or no picture.
     """
     try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)  # cv2.imread cannot open every file name on Windows
+        data = np.frombuffer(read_bounded(path, LARGEST), np.uint8)  # cv2.imread cannot open every file name on Windows
     except OSError as error:
         raise MediaError(f"The picture {path} cannot be read ({error.strerror}).", "Choose another file.") from error
     try:
         image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     except cv2.error as error:
-        raise MediaError(f"The picture {path} cannot be decoded ({error.err}).", "Choose a smaller one.") from error
+        reason = "it has too many pixels" if "IMAGE_PIXELS" in error.err else error.err
+        raise MediaError(f"The picture {path} cannot be decoded ({reason}).", "Choose a smaller one.") from error
     if image is None:
         raise MediaError(f"The file {path} is no picture that can be read.", "Use a JPEG, PNG or WebP file.")
     return cast(Image, image)

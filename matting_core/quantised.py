@@ -6,16 +6,19 @@ quantised model is OpenVINO's, and the other engines run the float model that it
 
 import io
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from matting_core.errors import ModelError
+from matting_core.inputs import read_bounded
 
 SUFFIX = ".zip"
 GRAPH, WEIGHTS = "model.xml", "model.bin"
 LARGEST = 64 * 2**20
+MOST_PARTS = 16
 DATE = (2020, 1, 1, 0, 0, 0)  # the same network gives the same file
 
 
@@ -31,11 +34,30 @@ def pack(graph: bytes, weights: bytes) -> bytes:
 def read_quantised(openvino: Any, core: Any, path: Path) -> Any:
     """The openvino.Model in the file; nothing is unpacked to the disk. Raises ModelError for a file that is none."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            parts = [archive.getinfo(name) for name in (GRAPH, WEIGHTS)]
-            if any(part.file_size > LARGEST for part in parts):
-                raise ModelError(f"{path.name} is too large for a quantised model.", "Get the file anew.")
-            graph, weights = (archive.read(part) for part in parts)
+        graph, weights = _unpack(path)
         return core.read_model(graph, openvino.Tensor(np.frombuffer(weights, np.uint8)))
-    except (OSError, KeyError, zipfile.BadZipFile, RuntimeError) as error:
+    except (OSError, EOFError, KeyError, ValueError, TypeError, zlib.error, zipfile.BadZipFile, RuntimeError) as error:
         raise ModelError(f"{path.name} is damaged or is no quantised model.", "Get the file anew.") from error
+
+
+def _unpack(path: Path) -> tuple[bytes, bytes]:
+    """The bytes of the two files. Raises ModelError for what is too large, and what zipfile raises."""
+    with zipfile.ZipFile(io.BytesIO(read_bounded(path, 2 * LARGEST))) as archive:
+        if len(archive.infolist()) > MOST_PARTS:
+            raise zipfile.BadZipFile("too many files")
+        return _unpack_part(archive, GRAPH, path), _unpack_part(archive, WEIGHTS, path)
+
+
+def _unpack_part(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:
+    part = archive.getinfo(name)
+    # The other packers have no bound on what one read makes of a few bytes.
+    if part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise zipfile.BadZipFile("packed in a way that Mattecam does not use")
+    if part.file_size > LARGEST:
+        raise ModelError(f"{path.name} is too large for a quantised model.", "Get the file anew.")
+    with archive.open(part) as file:
+        # Not read(): that unpacks all there is before it looks at the declared size, which may be a lie.
+        data = b"".join(iter(lambda: file.read(1 << 20), b""))
+    if len(data) != part.file_size:
+        raise zipfile.BadZipFile("cut short")
+    return data

@@ -1,16 +1,73 @@
-"""One rule for turning a decoded video frame into a picture: its own colour matrix, upright, BGR."""
+"""One door for video files, and one rule for turning a frame into a picture: its own colour matrix, upright, BGR."""
 
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 from av.video.reformatter import Colorspace
 
+from matting_core.errors import MediaError
 from matting_core.frames import Image
+from matting_core.inputs import open_regular
 
 HD_HEIGHT = 720
 """From this height on untagged video is BT.709, below it BT.601, as players assume."""
+LARGEST_FRAME = 1 << 26
+"""Pixels of a frame that is still decoded, about 67 million: twice 8K."""
+FALLBACK_FPS = 25
+FASTEST_FPS = 1000
 
 _TAGS = {1: Colorspace.ITU709, 5: Colorspace.ITU601, 6: Colorspace.ITU601}
+# Containers of pictures only: a playlist or a script of FFmpeg's could name other files, and addresses.
+_CONTAINERS = (
+    "mov,mp4,matroska,webm,avi,gif,apng,webp_pipe,mpegts,mpeg,mpegvideo,m4v,h264,hevc,ivf,ogg,flv,asf,mxf,nut,dv,"
+    "yuv4mpegpipe,wav,mp3,flac"
+)
+_OPTIONS = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
+# Besides FFmpeg's own errors: what a file's odd values make PyAV raise while it turns them into Python's.
+UNREADABLE = (av.FFmpegError, OSError, ValueError, ArithmeticError, LookupError, MemoryError)
+
+
+def open_video(path: Path) -> tuple[Any, Any]:
+    """The av container of a video file and its picture stream, neither of which can reach another file.
+
+    Raises MediaError for what is missing, is no plain file, or is no video.
+    """
+    container = None
+    try:
+        open_regular(path).close()
+        # Named by the protocol, or 'http:…' would be an address, and a plain 'a:b.mp4' no file.
+        container = av.open(f"file:{path}", options=_OPTIONS, metadata_errors="replace")
+        stream = container.streams.video[0]
+        if stream.codec_context is None:
+            raise ValueError("no known codec")
+        stream.thread_type = "AUTO"
+        stream.codec_context.options = {"max_pixels": str(LARGEST_FRAME)}
+        if not stream.time_base:
+            raise ValueError("no time base")
+    except UNREADABLE as error:
+        if container is not None:
+            container.close()
+        raise MediaError(f"The file {path} is no video that can be read.", "Choose another file.") from error
+    return container, stream
+
+
+def frame_rate(stream: Any) -> Fraction:
+    """A stream's mean rate in frames a second; FALLBACK_FPS where it gives none, or one that no video has."""
+    rate = Fraction(stream.average_rate or FALLBACK_FPS)
+    return rate if 0 < rate <= FASTEST_FPS else Fraction(FALLBACK_FPS)
+
+
+def decoded(frames: Iterator[Any], path: Path) -> Iterator[Any]:
+    """The same frames, with everything that a damaged file makes the decoder raise turned into MediaError."""
+    try:
+        yield from frames
+    except UNREADABLE as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise MediaError(f"The video {path} is damaged ({reason}).", "Repair or cut it.") from error
 
 
 def colour_matrix(tag: int, height: int) -> Colorspace:
@@ -19,7 +76,12 @@ def colour_matrix(tag: int, height: int) -> Colorspace:
 
 
 def to_bgr(frame: Any) -> Image:
-    """A decoded av.VideoFrame as a new picture: uint8 H×W×3 BGR, turned as its rotation metadata says."""
+    """A decoded av.VideoFrame as a new picture: uint8 H×W×3 BGR, turned as its rotation metadata says.
+
+    Raises what `decoded` translates.
+    """
+    if frame.width * frame.height > LARGEST_FRAME:
+        raise ValueError("the frame has too many pixels")
     matrix = colour_matrix(int(frame.colorspace), frame.height)
     image: Image = frame.reformat(format="bgr24", src_colorspace=matrix).to_ndarray()
     turns = round(getattr(frame, "rotation", 0) / 90) % 4

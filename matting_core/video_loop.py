@@ -4,13 +4,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-import av
-
 from matting_core.errors import MediaError
 from matting_core.frames import Image
-from matting_core.video_decode import to_bgr
-
-FALLBACK_FPS = 25.0
+from matting_core.video_decode import UNREADABLE, decoded, frame_rate, open_video, to_bgr
 
 
 class PictureLoop(Protocol):
@@ -37,13 +33,9 @@ class VideoLoop:
         self._fit = fit
         self._offset_s = 0.0
         self._end_s = 0.0
-        try:
-            self._container: Any = av.open(str(path))
-            self._stream: Any = self._container.streams.video[0]
-        except (av.FFmpegError, OSError, IndexError) as error:
-            raise MediaError(f"The file {path} is no video that can be read.", "Choose another file.") from error
-        self._stream.thread_type = "AUTO"
-        self.fps = float(self._stream.average_rate or FALLBACK_FPS)
+        self._container: Any
+        self._container, self._stream = open_video(path)
+        self.fps = float(frame_rate(self._stream))
         self._frames = self._decode_once()
         self._first: tuple[Image, float] | None = self._pull()
         if self._first is None:
@@ -73,18 +65,19 @@ class VideoLoop:
     def _pull(self) -> tuple[Image, float] | None:
         try:
             return next(self._frames)
-        except (StopIteration, av.FFmpegError):
+        except (StopIteration, MediaError):
             # A damaged tail ends the round; what came before is still good to loop.
             return None
 
     def _decode_once(self) -> Iterator[tuple[Image, float]]:
         start: float | None = None
         due = self._offset_s
-        for number, frame in enumerate(self._container.decode(self._stream)):
-            time_s = frame.time if frame.time is not None else number / self.fps
+        frames = ((to_bgr(frame), frame.time) for frame in self._container.decode(self._stream))
+        for number, (image, stamp) in enumerate(decoded(frames, self.path)):
+            time_s = stamp if stamp is not None else number / self.fps
             start = time_s if start is None else start
             due = max(due, self._offset_s + time_s - start)
-            yield self._fit(to_bgr(frame)), due
+            yield self._fit(image), due
             due += 1.0 / self.fps
             self._end_s = due
 
@@ -92,11 +85,7 @@ class VideoLoop:
         self._offset_s = self._end_s
         try:
             self._container.seek(0)
-        except av.FFmpegError:
+        except UNREADABLE:
             self._container.close()
-            try:
-                self._container = av.open(str(self.path))
-                self._stream = self._container.streams.video[0]
-            except (av.FFmpegError, OSError, IndexError) as error:
-                raise MediaError(f"The video {self.path} cannot be opened again.", "Choose another file.") from error
+            self._container, self._stream = open_video(self.path)
         self._frames = self._decode_once()

@@ -27,6 +27,9 @@ def main() -> int:
         command = [str(bootstrap.BIN / f"{tool}{suffix}"), *arguments]
         if subprocess.run(command, cwd=bootstrap.ROOT, check=False).returncode:
             failed.append(name)
+    print("== audit", flush=True)
+    if subprocess.run([str(bootstrap.PYTHON), "scripts/audit.py"], cwd=bootstrap.ROOT, check=False).returncode:
+        failed.append("audit")
     print(f"failed: {', '.join(failed)}" if failed else "all checks passed")
     return 1 if failed else 0
 

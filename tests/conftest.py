@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import matting_core  # noqa: F401 before any test imports OpenCV, which it bounds
+
 
 def pytest_report_header() -> str:
     """Whether the tests of the network in PyTorch are among these."""

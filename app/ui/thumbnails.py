@@ -38,14 +38,13 @@ def _picture(path: Path, size: QSize) -> QImage:
 
 
 def _first_frame(path: Path) -> QImage:
-    import av
+    from matting_core.video_loop import VideoLoop  # brings PyAV, which the window opens without
 
+    loop = VideoLoop(path)
     try:
-        with av.open(str(path)) as container:
-            frame = next(container.decode(video=0))
-            pixels = frame.to_ndarray(format="rgb24")
-    except (av.FFmpegError, OSError, IndexError, StopIteration, ValueError) as error:
-        raise MediaError(f"{path.name} is no video that can be read.", "Use an MP4, MKV or WebM file.") from error
+        pixels = loop.next()[0]
+    finally:
+        loop.close()
     height, width = pixels.shape[:2]
     # copy(): the QImage only borrows the array.
-    return QImage(pixels.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888).copy()
+    return QImage(pixels.tobytes(), width, height, 3 * width, QImage.Format.Format_BGR888).copy()

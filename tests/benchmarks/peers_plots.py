@@ -1,4 +1,4 @@
-"""Two plain plots as SVG: horizontal bars with whiskers, and numbered dots over a logarithmic axis."""
+"""Plain plots as SVG: bars with whiskers, numbered dots over a logarithmic axis, and curves over time."""
 
 import math
 from collections.abc import Sequence
@@ -29,6 +29,18 @@ class Dot:
     x: float
     y: float
     ours: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """label: with the unit; x: minutes, rising, at least two; y: as many values; fit: y at (first x, last x) of a
+    straight line over the points from `fit_from_x` on, drawn in our colour."""
+
+    label: str
+    x: Sequence[float]
+    y: Sequence[float]
+    fit: tuple[float, float]
+    fit_from_x: float
 
 
 def bars(title: str, data: Sequence[Bar]) -> str:
@@ -87,6 +99,42 @@ def dots(title: str, data: Sequence[Dot]) -> str:
         )
         parts.append(_text(x, y + 5, dot.label, "middle", "#fff" if dot.ours else INK))
     return _document(title, top + height + BOTTOM + 14, parts)
+
+
+def curves(title: str, data: Sequence[Curve]) -> str:
+    """The plot as an SVG document: one panel a curve, one above the other. Raises ValueError without data."""
+    if not data or any(len(curve.x) != len(curve.y) or len(curve.x) < 2 for curve in data):
+        raise ValueError("no curves, or one with fewer than two points")
+    left, right, height, gap = 80, WIDTH - 30, 110, 42
+    parts = []
+    for number, curve in enumerate(data):
+        top = TOP + 14 + number * (height + gap)
+        # Down to zero, so that what looks steep is steep.
+        step = _step(max(*curve.y, *curve.fit) * 5 / 3)
+        top_y = max(1, math.ceil(max(*curve.y, *curve.fit) / step)) * step
+        decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+
+        def across(x: float, last: float = curve.x[-1]) -> float:
+            return left + (right - left) * x / last
+
+        def down(y: float, top: float = top, top_y: float = top_y) -> float:
+            return top + height * (1 - y / top_y)
+
+        for tick in range(round(top_y / step) + 1):
+            parts.append(f'<path d="M{left} {down(tick * step):.1f}H{right}" stroke="{FAINT}"/>')
+            parts.append(_text(left - 10, down(tick * step) + 5, f"{tick * step:.{decimals}f}", "end"))
+        points = " ".join(f"{across(x):.1f},{down(y):.1f}" for x, y in zip(curve.x, curve.y, strict=True))
+        parts.append(f'<polyline points="{points}" fill="none" stroke="{THEIRS}" stroke-width="1.5"/>')
+        first, last = curve.fit
+        parts.append(
+            f'<path d="M{across(curve.fit_from_x):.1f} {down(first):.1f}L{right} {down(last):.1f}" '
+            f'stroke="{OURS}" stroke-width="2"/>'
+        )
+        parts.append(_text(left, top - 8, curve.label))
+    foot = TOP + 14 + len(data) * (height + gap) - gap + 22
+    parts.append(_text(left, foot, "0"))
+    parts.append(_text(right, foot, f"{data[0].x[-1]:.3g} min", "end"))
+    return _document(title, foot + 14, parts)
 
 
 def _step(span: float) -> float:

@@ -1,0 +1,30 @@
+"""Files from outside, opened with a bound: no pipe or device that never ends, and no more bytes than are wanted."""
+
+import errno
+import os
+import stat
+from io import BufferedReader
+from pathlib import Path
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Open a plain file to read. Raises OSError, also for a folder, a pipe, a device or a name that can be none."""
+    # Opening a pipe that nobody writes would wait for ever; O_NONBLOCK does not, and means nothing to a plain file.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except ValueError as error:  # a null byte, or half a surrogate pair
+        raise OSError(errno.EINVAL, "this can be no file's name") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no plain file", str(path))
+    return os.fdopen(descriptor, "rb")
+
+
+def read_bounded(path: Path, largest: int) -> bytes:
+    """A plain file's bytes. Raises OSError, also for one of more than `largest` bytes, of which no more are read."""
+    with open_regular(path) as file:
+        data = file.read(largest + 1)
+    if len(data) > largest:
+        raise OSError(errno.EFBIG, f"it is larger than {largest / 2**20:g} MiB", str(path))
+    return data
