@@ -21,7 +21,8 @@ PAGE = """<!doctype html><video id="v" muted playsinline></video><script>
 const want = WANT;
 const post = what => fetch('/', {method: 'POST', body: JSON.stringify(what)});
 async function read() {
-  await navigator.mediaDevices.getUserMedia({video: {width: 320, height: 180}}).then(s => s.getTracks().forEach(t => t.stop()), () => {});
+  const stop = stream => stream.getTracks().forEach(track => track.stop());
+  await navigator.mediaDevices.getUserMedia({video: {width: 320, height: 180}}).then(stop, () => {});
   const cameras = (await navigator.mediaDevices.enumerateDevices()).filter(d => d.kind == 'videoinput');
   const names = cameras.map(d => d.label);
   const mine = cameras.find(d => d.label.startsWith(want.name));
