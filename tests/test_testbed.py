@@ -1,0 +1,48 @@
+"""How the testbed judges a guest machine, without one: nothing may pass that did not say that it did."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.testbed.machine import Ended, exit_code
+from tests.testbed.run import judge
+
+HELD = {"name": "a", "ok": True}
+FAILED = {"name": "b", "ok": False}
+
+
+@pytest.mark.parametrize(
+    ("log", "code"),
+    [
+        ("", None),
+        ("testbed: up\n", None),
+        ("testbed: up\nMATTECAM-TESTBED-EXIT=0\n", 0),
+        ("MATTECAM-TESTBED-EXIT=1 \nreboot\n", 1),
+        ("echo MATTECAM-TESTBED-EXIT=0\n", None),
+        ("MATTECAM-TESTBED-EXIT=0\nMATTECAM-TESTBED-EXIT=3\n", 3),
+    ],
+)
+def test_the_exit_code_is_what_a_line_of_its_own_says(log: str, code: int | None) -> None:
+    assert exit_code(log) == code
+
+
+@pytest.mark.parametrize(
+    ("code", "scenarios", "failed"),
+    [
+        (0, [HELD], []),
+        (1, [HELD, FAILED], ["b"]),
+        (0, [HELD, FAILED], ["b"]),
+        (1, [HELD], ["exit code 1"]),
+        (None, [HELD], ["the guest ended early"]),
+        (0, [], ["nothing ran"]),
+        (None, None, ["the guest ended early"]),
+    ],
+)
+def test_a_guest_passes_only_by_its_exit_code_and_its_report(
+    code: int | None, scenarios: list[dict[str, object]] | None, failed: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "report.json"
+    if scenarios is not None:
+        path.write_text(json.dumps({"scenarios": scenarios}))
+    assert judge(Ended(True, code, 1.0, ""), path)["failed"] == failed
