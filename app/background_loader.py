@@ -98,6 +98,8 @@ class BackgroundLoader:
 
     def _failed(self, key: Key, error: MattecamError) -> None:
         """Tell it, once for each file and fault, and try again later. Called on a loading or decoding thread."""
+        if key != self._wanted:
+            return
         self._retry_at_s = time.monotonic() + RETRY_S
         if self._told != (key, error.problem):
             self._told = (key, error.problem)

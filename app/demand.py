@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from app.virtual_camera import loopback_nodes
+from app.virtual_camera import is_v4l2loopback, loopback_nodes
 
 LOOK_S = 0.1
 LOOKS_TO_WAKE = 2
@@ -31,7 +31,7 @@ def has_readers() -> bool | None:
         return None
     try:
         users = int(LOOPBACK_USERS.read_text(encoding="ascii"))
-        nodes = {str(node) for node in loopback_nodes()}
+        nodes = {str(node) for node in loopback_nodes() if is_v4l2loopback(node)}
         own = sum(_target(link) in nodes for link in OWN_FILES.iterdir())
     except (OSError, ValueError):
         return None

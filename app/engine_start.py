@@ -7,6 +7,7 @@ from app.network_loader import Plan
 from app.settings import Settings
 from matting_core.arithmetic import Way
 from matting_core.engine import MattingEngine, Network
+from matting_core.engine_names import GPU_ENGINES
 from matting_core.errors import EngineError, MattecamError
 from matting_core.model_store import ModelStore
 from matting_core.predictor import Predictor
@@ -18,7 +19,7 @@ EngineFactory = Callable[[str, Network], MattingEngine]
 
 
 class EngineStart:
-    """`open` may be called on any thread, by one at a time. size: (width, height) of the frames to come."""
+    """`open` may be called on any thread. size: (width, height) of the frames to come."""
 
     def __init__(self, settings: Callable[[], Settings], size: tuple[int, int], factory: EngineFactory) -> None:
         self._settings = settings
@@ -27,10 +28,14 @@ class EngineStart:
         self._store = ModelStore()
         self._remembered = Remembered(self._store)
 
-    def plan(self, preset: Preset, engine: str) -> Plan:
-        """What to open for a preset; nothing is known of how fast a model of the user's own is."""
+    def plan(self, preset: Preset, engine: str, running: str = "") -> Plan:
+        """What to open for a preset. running: the engine that `engine` led to, if one runs.
+
+        Nothing is known of how fast a model of the user's own is. A GPU, or an engine that the user named, has no ways.
+        """
         own = preset.model_for(self._settings().model) != preset.model
-        return Plan(preset, engine, None if own else self._remembered.way(preset))
+        fixed = engine not in ("auto", "openvino") or running in GPU_ENGINES
+        return Plan(preset, engine, None if own or fixed else self._remembered.way(preset))
 
     def open(self, plan: Plan) -> Predictor:
         """A warm predictor. Raises MattecamError, EngineError also for whatever a library raises."""

@@ -82,7 +82,12 @@ class MattingStage:
         settings = self._settings()
         self._engines_left = [name for name in fallback_order(settings.engine) if name not in self._avoid]
         self._plan = self._starter.plan(live_preset(settings.preset), settings.engine)
-        predictor = self._start_instead() if self._avoid else self._start(self._plan)
+        predictor = self._start_instead() if self._avoid else self._starter.open(self._plan)
+        if stopping.is_set():  # another took over while this one loaded: what it says is of no more interest
+            predictor.engine.close()
+            return
+        self._announce(predictor)
+        self._plan = self._starter.plan(self._plan.preset, self._plan.engine, predictor.engine.name)
         self._control = PresetControl(settings, predictor.preset, self._board)
         try:
             while not stopping.is_set():
@@ -118,7 +123,7 @@ class MattingStage:
 
         The new one starts without a past, and what the old one's stabiliser held back is given up.
         """
-        wanted = self._starter.plan(self._control.wanted(self._settings()), self._plan.engine)
+        wanted = self._starter.plan(self._control.wanted(self._settings()), self._plan.engine, predictor.engine.name)
         loading = self._loader.loading
         if loading is None:
             if wanted != self._plan:
@@ -127,7 +132,8 @@ class MattingStage:
         try:
             ready = self._loader.take()
         except MattecamError as error:
-            self._refuse(loading, error)
+            if loading == wanted:
+                self._refuse(loading, error)
             return predictor
         if ready is None:
             return predictor
@@ -151,18 +157,13 @@ class MattingStage:
         self._control.refused(plan.preset)
         self._board.say("preset", error, "warning")
 
-    def _start(self, plan: Plan) -> Predictor:
-        predictor = self._starter.open(plan)
-        self._announce(predictor)
-        return predictor
-
     def _start_instead(self) -> Predictor:
         """The first engine of the order that did not hang and works."""
         cause: EngineError | None = None
         for name in self._engines_left:
             self._plan = self._starter.plan(self._plan.preset, name)
             try:
-                return self._start(self._plan)
+                return self._starter.open(self._plan)
             except EngineError as error:
                 log.warning("engine %s does not start: %s", name, error)
                 cause = error
@@ -198,7 +199,8 @@ class MattingStage:
             raise InferenceFailed("There was not enough memory to matte a frame.", MEND_MEMORY) from error
         except Exception as error:
             raise InferenceFailed(f"Matting a frame failed ({type(error).__name__}: {error}).") from error
-        self._control.matted(time.monotonic() - began_s, predictor.engine.name, settings)
+        spent_s = time.monotonic() - began_s
+        self._control.matted(spent_s, predictor.engine.name, settings, self._loader.loading is not None)
         if matted is None or stopping.is_set():
             return 0  # who comes back late, having been given up, leaves nothing
         self._stats.count("matted")
@@ -233,11 +235,12 @@ class MattingStage:
         for candidate in candidates:
             plan = self._starter.plan(predictor.preset, candidate)
             try:
-                rebuilt = self._start(plan)
+                rebuilt = self._starter.open(plan)
             except EngineError as error:
                 log.warning("engine %s does not start: %s", candidate, error)
                 continue
             self._plan = plan
+            self._announce(rebuilt)
             self._rebuilt = candidate == name
             what = "was started again" if self._rebuilt else f"was replaced by {candidate}"
             problem = f"The {name} engine kept failing and {what}. {self._last_error.problem}"

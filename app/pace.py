@@ -81,6 +81,12 @@ class LoadMeter:
         self.processor = 0.0
         self.gpu = 0.0
 
+    def restart(self) -> None:
+        """Know nothing until a whole second from now is measured: what was before says nothing of what comes."""
+        self._from = None
+        self._busy_s = 0.0
+        self.processor = self.gpu = 0.0
+
     def busy(self, seconds: float) -> None:
         """A frame was matted on a GPU and took that long."""
         self._busy_s += seconds

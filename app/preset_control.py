@@ -41,8 +41,11 @@ class PresetControl:
         cap_s = 1 / settings.fps_cap if settings.fps_cap else 0.0
         return self._pacer.admits(frame.captured_at, max(cap_s, self._limiter.interval_s))
 
-    def matted(self, spent_s: float, engine: str, settings: Settings) -> None:
-        """A frame took that long on the engine of that name."""
+    def matted(self, spent_s: float, engine: str, settings: Settings, loading: bool = False) -> None:
+        """A frame took that long on the engine of that name. loading: a network is, beside it, which says nothing."""
+        if loading:
+            self._meter.restart()
+            return
         now_s = self._clock()
         if engine in GPU_ENGINES:
             self._meter.busy(spent_s)
@@ -63,6 +66,7 @@ class PresetControl:
         """The preset that should run now."""
         if settings.preset != self._chosen:
             self._chosen, self._refused, self._move = settings.preset, "", None
+            self._board.clear("preset")
             self._limiter.release()
             self._governor = None
             if settings.preset == AUTO_PRESET:
@@ -75,6 +79,7 @@ class PresetControl:
         """The preset's network runs from now on."""
         why = self._why if self._governor else "chosen"
         before, self._running, self._move = self._running, preset, None
+        self._meter.restart()
         if self._governor is not None:
             self._governor.moved(preset, self._clock())
         if before != preset:
@@ -84,6 +89,7 @@ class PresetControl:
     def refused(self, preset: Preset) -> None:
         """The preset's network could not be started: what runs stays."""
         self._move = None
+        self._meter.restart()
         if self._governor is not None:
             self._governor.refuse(preset)
             self._governor.hold(self._clock())

@@ -11,6 +11,7 @@ from app.mailbox import Mailbox
 from app.matting_stage import MattingStage
 from app.pulse import Watchdog
 from app.worker import Worker
+from matting_core.errors import StageFailed
 from matting_core.frames import Frame
 
 if TYPE_CHECKING:
@@ -56,7 +57,9 @@ class Upstream:
             avoid,
         )
         bodies = {"capture": capture.run, "matting": self._matting.run}
-        self._workers = {name: Worker(name, self._after_before(body), pipeline.failed) for name, body in bodies.items()}
+        self._failed = pipeline.failed
+        self._stopped = False
+        self._workers = {name: Worker(name, self._after_before(body), self._tell) for name, body in bodies.items()}
         self._watchdogs = {"capture": Watchdog(capture.pulse), "matting": Watchdog(self._matting.pulse)}
         self._given_up: set[str] = set()
 
@@ -70,6 +73,7 @@ class Upstream:
             worker.start()
 
     def ask_to_stop(self) -> None:
+        self._stopped = True
         for worker in self._workers.values():
             worker.ask_to_stop()
 
@@ -109,6 +113,13 @@ class Upstream:
         if ended:
             self._before = None
         return ended
+
+    def _tell(self, failure: StageFailed) -> None:
+        """Pass a failure on, but not of a stage that another has taken over from."""
+        if self._stopped or failure.stage in self._given_up:
+            log.info("a stage that was left behind failed: %s", failure)
+        else:
+            self._failed(failure)
 
     def _after_before(self, body: Callable[[threading.Event], None]) -> Callable[[threading.Event], None]:
         def run(stopping: threading.Event) -> None:

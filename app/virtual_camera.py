@@ -187,9 +187,14 @@ def _why_not(device: str, causes: list[Exception]) -> OutputError:
 
 
 def loopback_nodes() -> list[Path]:
-    """The v4l2loopback device nodes of a Linux system, by number: those with no hardware behind them."""
+    """The video device nodes of a Linux system, by number: those with no hardware behind them."""
     links = SYS_VIRTUAL.glob("video*")
     return [Path("/dev") / link.name for link in sorted(links, key=lambda link: (len(link.name), link.name))]
+
+
+def is_v4l2loopback(node: Path) -> bool:
+    """Whether a node of `loopback_nodes` belongs to that very driver, and not to another of its kind."""
+    return (SYS_VIRTUAL / node.name / "format").exists()
 
 
 def _mend_absent() -> str:

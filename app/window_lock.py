@@ -13,12 +13,12 @@ from typing import IO
 import platformdirs
 
 from matting_core.errors import MattecamError
-from matting_core.file_lock import lock_file
+from matting_core.file_lock import is_held, lock_file
 
 log = logging.getLogger(__name__)
 
-ANSWER_S = 15.0
-"""A window that is being closed is gone by then, and one that is just being opened has answered."""
+ANSWER_S = 25.0
+"""A window that is being closed is gone by then, also while a model loads; one that is being opened has answered."""
 LOOK_S = 0.1
 
 
@@ -41,9 +41,9 @@ class WindowLock:
         called = False
         while not self._take():
             if not called:
-                called = True
                 with contextlib.suppress(OSError):
                     self._call_path.touch()
+                    called = True
             elif not self._call_path.exists():
                 return False
             if time.monotonic() > until_s:
@@ -78,8 +78,11 @@ class WindowLock:
             return True
         try:
             lock_file(file)
-        except OSError:
+        except OSError as error:
             file.close()
-            return False
+            if is_held(error):
+                return False
+            log.warning("this file system has no lock against a second window (%s)", error)
+            return True
         self._file = file
         return True

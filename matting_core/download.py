@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from matting_core.errors import ModelError
-from matting_core.file_lock import lock_file
+from matting_core.file_lock import is_held, lock_file
 
 log = logging.getLogger(__name__)
 
@@ -169,6 +169,9 @@ def _lock(file: BufferedRandom, part: Path) -> None:
     try:
         lock_file(file)
     except OSError as error:
+        if not is_held(error):
+            log.warning("this file system has no lock against a second download (%s)", error)
+            return
         raise ModelError(f"{part.name} is being downloaded already.", "Wait for the other download.") from error
 
 

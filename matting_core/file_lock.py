@@ -1,7 +1,10 @@
 """A lock on an open file that only one process can hold; the system drops it with the process, even after kill -9."""
 
+import errno
 import os
 from typing import IO
+
+_HELD = {errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK}
 
 
 def lock_file(file: IO[bytes]) -> None:
@@ -19,3 +22,8 @@ def lock_file(file: IO[bytes]) -> None:
         import fcntl
 
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def is_held(error: OSError) -> bool:
+    """Whether `lock_file` failed because another process holds the lock, not because the file system has none."""
+    return error.errno in _HELD

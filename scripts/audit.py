@@ -66,7 +66,8 @@ def licence(distribution: metadata.Distribution) -> str:
 
 def problem(name: str, text: str) -> str:
     """Why a package's licence is not settled, or empty."""
-    if name in SETTLED or name.startswith(SETTLED_PREFIXES) or ALLOWED.search(text):
+    parts = re.split(r"\bAND\b", text)
+    if name in SETTLED or name.startswith(SETTLED_PREFIXES) or all(ALLOWED.search(part) for part in parts):
         return ""
     return f"{name} is under '{text or 'no licence that its metadata name'}', which is not in the allowed list"
 

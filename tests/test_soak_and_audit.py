@@ -45,5 +45,8 @@ def test_the_audit_refuses_an_unknown_licence(monkeypatch: pytest.MonkeyPatch) -
     assert audit.problem("x", "MIT License") == ""
     assert audit.problem("pyvirtualcam", "GPLv2") == ""
     assert "not in the allowed list" in audit.problem("x", "Proprietary")
+    assert audit.problem("x", "MPL-2.0 AND MIT") == ""
+    assert audit.problem("x", "LGPL-3.0-only OR GPL-3.0-only") == ""
+    assert "not in the allowed list" in audit.problem("x", "GPL-3.0-only AND MIT")
     assert "no licence" in audit.problem("x", "")
     assert {"numpy", "pydantic-core"} <= set(audit.pulled_in(["numpy", "pydantic>=2"]))

@@ -268,7 +268,9 @@ def kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Kernel:
     monkeypatch.setattr(demand.platform, "system", lambda: "Linux")
     monkeypatch.setattr(demand, "LOOPBACK_USERS", tmp_path / "refcnt")
     monkeypatch.setattr(demand, "OWN_FILES", tmp_path / "fd")
-    monkeypatch.setattr(demand, "loopback_nodes", lambda: [Path("/dev/video10"), Path("/dev/video11")])
+    nodes = [Path(f"/dev/video{number}") for number in (10, 11, 20)]
+    monkeypatch.setattr(demand, "loopback_nodes", lambda: nodes)
+    monkeypatch.setattr(demand, "is_v4l2loopback", lambda node: node.name != "video20")
     return kernel
 
 
@@ -277,6 +279,7 @@ def test_the_kernels_count_less_our_own_openings_are_the_readers(kernel: Kernel)
     assert kernel.says("1\n", "/dev/null", "/dev/video10") is False
     assert kernel.says("2\n", "/dev/video10", "/dev/video0") is True
     assert kernel.says("2\n", "/dev/video10", "/dev/video11") is False
+    assert kernel.says("2\n", "/dev/video10", "/dev/video20") is True, "20 is another driver's: the second is a reader"
     assert kernel.says("0\n") is False
     assert kernel.says("-1\n") is False
     assert kernel.says("many") is None

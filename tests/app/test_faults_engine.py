@@ -27,9 +27,11 @@ class StuckEngine(GreenEngine):
     def __init__(self, name: str, free: threading.Event) -> None:
         super().__init__(name)
         self._free = free
+        self.hangs = False
 
     def predict(self, blob: Blob) -> FloatAlpha:
         if self.calls == 5:
+            self.hangs = True
             self._free.wait(30.0)
         return super().predict(blob)
 
@@ -68,7 +70,7 @@ def test_an_engine_that_hangs_is_given_up_and_the_next_one_takes_over(rig: Rig, 
     shown = rig.memory.sent
     free.set()  # the stuck call comes back, too late: its frame goes nowhere
     rig.until(lambda: rig.memory.sent > shown + 20)
-    assert built[0].closed
+    rig.until(lambda: built[0].closed)
     pipeline.stop()
     assert_accounted(pipeline.run_stats())
 
@@ -108,7 +110,7 @@ def test_closing_does_not_wait_for_an_engine_that_hangs(rig: Rig, free: threadin
         return engines[-1]
 
     rig.build(create_engine=create)
-    rig.until(lambda: bool(engines) and engines[0].calls == 5)
+    rig.until(lambda: bool(engines) and engines[0].hangs)
     rig.finish()  # within 2 s
 
 
@@ -123,8 +125,9 @@ def test_a_model_that_loads_for_long_is_no_hang(rig: Rig, free: threading.Event)
     assert len(engines.built) == 1
 
 
+@pytest.mark.parametrize("fails", [False, True])
 def test_a_new_upstream_does_not_wait_for_ever_for_the_one_before(
-    rig: Rig, free: threading.Event, monkeypatch: pytest.MonkeyPatch
+    rig: Rig, free: threading.Event, monkeypatch: pytest.MonkeyPatch, fails: bool
 ) -> None:
     """The old engine hangs while its model loads: that looks like a slow load, so only patience ends."""
     monkeypatch.setattr(upstream, "LET_GO_S", 0.3)
@@ -132,6 +135,8 @@ def test_a_new_upstream_does_not_wait_for_ever_for_the_one_before(
     def create(name: str, _model: object) -> GreenEngine:
         if name == "openvino":
             free.wait(30.0)
+            if fails:
+                raise EngineError("The old engine does not start.")
         return GreenEngine(name)
 
     pipeline = rig.build(OPENVINO, create_engine=create)
@@ -139,6 +144,11 @@ def test_a_new_upstream_does_not_wait_for_ever_for_the_one_before(
     pipeline.apply(pipeline.settings.changed(engine="cpu"))
     rig.until(rig.shows_person)
     free.set()
+    rig.until(lambda: [thread.name for thread in threading.enumerate()].count("mattecam-matting") == 1)
+    assert pipeline.status().engine == "cpu", "the one that came late does not speak for the one that runs"
+    assert pipeline.status().matting == "running"
+    assert pipeline.failure is None
+    assert rig.notice("matting") is None
 
 
 @pytest.mark.parametrize(("fault", "words"), [("nan", "no matte"), ("bug", "not enough memory"), ("raise", "failed")])

@@ -1,6 +1,7 @@
 """The whole process stopped, continued, killed and asked to end; clocks that jump; and a second window."""
 
 import ast
+import errno
 import json
 import os
 import signal
@@ -193,6 +194,16 @@ def test_a_first_window_that_hangs_is_said(tmp_path: Path) -> None:
         WindowLock(tmp_path).take_or_call(wait_s=0.2)
     assert "task manager" in caught.value.mend
     assert not first.was_called()
+    first.release()
+
+
+def test_a_file_system_without_locks_keeps_nobody_from_working(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(_file: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(window_lock, "lock_file", no_locks)
+    first = WindowLock(tmp_path)
+    assert first.take_or_call(wait_s=0.0)
     first.release()
 
 

@@ -66,6 +66,20 @@ def test_the_load_is_the_processs_time_over_all_cores() -> None:
     assert (meter.processor, meter.gpu) == (0.0625, 0.0)
 
 
+def test_a_meter_begun_anew_knows_nothing_for_a_second() -> None:
+    spent = iter([10.0, 14.0, 20.0, 20.4])
+    meter = LoadMeter(lambda: next(spent), cores=4)
+    meter.measure(0.0)
+    assert meter.measure(1.0)
+    assert meter.processor == 1.0
+    meter.restart()
+    assert meter.processor == meter.gpu == 0.0
+    assert not meter.measure(1.5)
+    assert not meter.measure(2.4)
+    assert meter.measure(2.5)
+    assert meter.processor == pytest.approx(0.1), "what was spent before does not count"
+
+
 def test_the_limiter_finds_the_rate_at_which_the_load_fits() -> None:
     """A made-up machine: a tenth of the limit is used whatever happens, the rest grows with the rate."""
     limiter, fps = Limiter(), 30.0
