@@ -55,9 +55,10 @@ def run(
         virtual_camera=output == "virtual", **{name: value for name, value in chosen.items() if value is not None}
     )
     _check_background(settings)
-    pipeline = Pipeline(settings, Parts(outputs=_open_outputs(output, settings), must_open=True))
-    began_s = time.monotonic()
+    # The signals first: a recording that is open already must be finished, too.
     with _signals() as interrupted:
+        pipeline = Pipeline(settings, Parts(outputs=_open_outputs(output, settings), must_open=True))
+        began_s = time.monotonic()
         pipeline.start()
         try:
             _watch(pipeline, interrupted, None if seconds is None else began_s + seconds)

@@ -5,5 +5,9 @@ import os
 LARGEST_PICTURE = 1 << 27
 """Pixels of a picture that is still decoded, about 134 million. A file of some kilobytes can unfold to far more."""
 
+# ONNX Runtime reads this when it is loaded. Without it, it reports to Microsoft from Linux, too, and keeps an id and a
+# queue in the user's cache folder; `disable_telemetry_events` comes too late. Nothing of Mattecam's talks to anybody.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 # OpenCV reads this once, when it is loaded, so it stands where everything of ours passes first.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(LARGEST_PICTURE))

@@ -101,7 +101,7 @@ def _import_onnxruntime() -> Any:
     except ImportError as error:
         raise EngineError("ONNX Runtime is not installed.", MENDS["cpu"]) from error
     onnxruntime.set_default_logger_severity(4)
-    onnxruntime.disable_telemetry_events()  # on by default in the builds for Windows
+    onnxruntime.disable_telemetry_events()  # for versions that do not know the variable in matting_core/__init__.py
     return onnxruntime
 
 

@@ -58,6 +58,19 @@ def test_openvino_reports_to_nobody(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_onnx_runtime_reports_to_nobody(tmp_path: Path) -> None:
+    """Its telemetry keeps an id and a queue in the cache folder before it sends: no such files, nothing sent."""
+    code = (
+        "import numpy as np; from pathlib import Path; from matting_core.engine_onnxruntime import OnnxRuntimeEngine;"
+        "engine = OnnxRuntimeEngine('cpu', Path('models/mattecam_fast.onnx'));"
+        "engine.predict(np.zeros((1, 3, 64, 64), np.float32)); engine.close()"
+    )
+    home = {name: str(tmp_path) for name in ("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA", "USERPROFILE")}
+    bare = {key: value for key, value in os.environ.items() if key != "ORT_DISABLE_TELEMETRY"}
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**bare, **home}, check=True)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
 def test_help_and_the_doctor_start_with_the_standard_library_alone() -> None:
     loaded = loaded_after(["app.cli", "app.doctor", "app.doctor_packages", "app.doctor_devices", "app.doctor_probe"])
     assert not loaded & {*NETWORKS, "numpy", "cv2", "pydantic", "platformdirs", "PySide6"}
