@@ -1,0 +1,66 @@
+"""PresetControl: what it makes of a load that is not the preset's own, and of a choice anew."""
+
+import pytest
+
+from app.board import Board
+from app.preset_control import PresetControl
+from app.settings import Settings
+from matting_core.errors import EngineError
+from matting_core.frames import Frame
+from matting_core.presets import find_preset
+from tests.support.room import room_picture
+
+AUTO = Settings(camera="demo", preset="auto", load_limit=50)
+INTERVAL_S = 1 / 30
+LIGHT_S = 0.004
+
+
+class Live:
+    """Frames at 30 a second on made-up time; `cores_busy` is what the process uses of four cores."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now_s = self.cpu_s = 0.0
+        self.cores_busy = 0.2
+        self.index = 0
+        monkeypatch.setattr("app.pace._own_cpu_seconds", lambda: self.cpu_s)
+        monkeypatch.setattr("app.pace.os.cpu_count", lambda: 4)
+        self.board = Board()
+        self.control = PresetControl(AUTO, find_preset("fast"), self.board, lambda: self.now_s)
+        self.picture = room_picture(0)
+
+    def frames(self, seconds: float, loading: bool = False) -> list[str]:
+        """The presets that are wanted during that time."""
+        wanted = []
+        for _ in range(round(seconds / INTERVAL_S)):
+            self.now_s += INTERVAL_S
+            self.cpu_s += self.cores_busy * INTERVAL_S
+            self.index += 1
+            self.control.admits(Frame(self.picture, self.now_s, self.index), AUTO)
+            self.control.matted(LIGHT_S, "openvino", AUTO, loading)
+            wanted.append(self.control.wanted(AUTO).name)
+        return wanted
+
+
+def test_what_loading_costs_is_not_laid_to_the_preset(monkeypatch: pytest.MonkeyPatch) -> None:
+    live = Live(monkeypatch)
+    assert live.frames(10.0)[-1] == "balanced"
+    live.cores_busy = 4.0
+    live.frames(3.0, loading=True)
+    live.control.moved(find_preset("balanced"))
+    live.cores_busy = 0.4
+    assert "fast" not in live.frames(4.0)
+
+
+def test_a_load_that_stays_over_the_limit_does_bring_it_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    live = Live(monkeypatch)
+    live.frames(10.0)
+    live.control.moved(find_preset("balanced"))
+    live.cores_busy = 3.0
+    assert live.frames(4.0)[-1] == "fast"
+
+
+def test_a_choice_anew_clears_what_was_said_of_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    live = Live(monkeypatch)
+    live.board.say("preset", EngineError("Ultra does not start.", "Choose another."), "warning")
+    assert live.control.wanted(AUTO.changed(preset="fast")).name == "fast"
+    assert not live.board.read().notices
