@@ -24,7 +24,7 @@ $b mkdir -p /new/dev/pts /new/dev/shm
 $b mount -t devpts devpts /new/dev/pts
 $b mount -t tmpfs tmpfs /new/dev/shm
 $b mount -t tmpfs tmpfs /new/run
-$b mount -t tmpfs tmpfs /new/tmp
+# Not over /tmp, where the project itself may lie; what is written there stays in memory as it is.
 $b ifconfig lo 127.0.0.1 up
 echo "testbed: up"
 export HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8
