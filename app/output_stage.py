@@ -16,6 +16,7 @@ from app.board import Board
 from app.demand import Demand
 from app.mailbox import Mailbox
 from app.matting_stage import Blank
+from app.pulse import Pulse
 from app.settings import Settings
 from app.sinks import Sinks
 from app.slate import draw_slate, reason
@@ -63,6 +64,7 @@ class OutputStage:
         self._open_sinks = open_sinks
         self._demand = demand
         self._look_around = look_around
+        self.pulse = Pulse()
         self._commands: queue.SimpleQueue[Callable[[Sinks], None]] = queue.SimpleQueue()
         self._backgrounds = BackgroundLoader(*size, board)
         self._compositor = Compositor(*size)
@@ -177,7 +179,8 @@ class OutputStage:
         self._make_preview(slate, None)
 
     def _send(self, sinks: Sinks, canvas: Image, alpha: Alpha | None, now_s: float) -> None:
-        sinks.send(canvas, alpha, now_s)
+        with self.pulse:
+            sinks.send(canvas, alpha, now_s)
         self._newest_canvas, self._newest_alpha = canvas, alpha
         self._sent_at_s = time.monotonic()
         self._stats.count("sent")

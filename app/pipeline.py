@@ -15,6 +15,7 @@ from app.mailbox import Mailbox
 from app.matting_stage import Blank
 from app.output import Output
 from app.output_stage import OutputStage
+from app.pulse import Watchdog
 from app.settings import RESTART_FIELDS, Settings, parse_size
 from app.sinks import Sinks, VirtualFactory
 from app.stats import StatsRecorder
@@ -28,12 +29,12 @@ from matting_core.frames import MattedFrame
 
 log = logging.getLogger(__name__)
 
-STOP_S = 20.0
-"""Threads end at once, but for one that loads a model: that cannot be broken off, and takes seconds on a slow machine.
-A process that ends meanwhile would crash. The outputs are closed before."""
 HANG_S = 10.0
 """A camera's read or a network's run that takes longer is given up. The outputs have shown a slate for 9 s by then."""
 HANG_AT_STOP_S = 1.5
+"""How long stopping waits for a call that nobody can break off: a camera that opens, a model that loads, a send."""
+FINISH_S = 20.0
+"""How long stopping waits for outputs that do come on, only slowly: a recording is finished on a slow disk."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -140,6 +141,12 @@ class Pipeline:
         """The figures with the latency over the whole run."""
         return self.recorder.snapshot(whole_run=True)
 
+    @property
+    def ended(self) -> bool:
+        """Whether every thread has ended, but for those that were given up while it ran."""
+        now_s = time.monotonic()
+        return self._upstream.join(now_s) and self._output_worker.join(0.0)
+
     def dismiss(self, key: str) -> None:
         """Take a notice down."""
         self.board.clear(key)
@@ -148,23 +155,26 @@ class Pipeline:
         """Wait until a stage has failed; True if one has."""
         return self._failed.wait(timeout_s)
 
-    def stop(self, timeout_s: float = STOP_S) -> bool:
-        """Stop and join every thread; True when all have ended in time. The outputs get a last slate.
+    def stop(self, timeout_s: float = FINISH_S) -> bool:
+        """Stop and join every thread; True when the outputs have ended in time, so that nothing is lost.
 
-        One that is stuck in a driver or a library is left behind: see app.cli.leave.
+        The outputs get a last slate. A camera that is being opened, a model that is being loaded and whatever is
+        stuck in a driver or a library are left behind after HANG_AT_STOP_S: see app.cli.leave.
         """
-        until_s = time.monotonic() + timeout_s
+        began_s = time.monotonic()
         with self._swap:
             self._stopping = True
         self._upstream.ask_to_stop()
         self._output_worker.ask_to_stop()
-        while not (ended := self._upstream.join(min(until_s, time.monotonic() + 0.1))) and time.monotonic() < until_s:
-            for upstream in self._upstream.chain():
-                upstream.give_up_stuck(time.monotonic(), HANG_AT_STOP_S)
+        if not self._upstream.join(began_s + min(timeout_s, HANG_AT_STOP_S)):
+            log.warning("a camera or a network did not let go in time and is left behind")
         self.matted.close()
-        ended &= self._output_worker.join(max(0.0, until_s - time.monotonic()))
+        watchdog = Watchdog(self._output.pulse)
+        while not (ended := self._output_worker.join(0.1)) and time.monotonic() - began_s < timeout_s:
+            if watchdog.stuck_s(time.monotonic()) > HANG_AT_STOP_S:
+                break
         if not ended:
-            log.error("a thread did not end within %.1f s", timeout_s)
+            log.error("an output did not end in time")
         self.board.set(capture="stopped", matting="stopped", output="stopped")
         return ended
 

@@ -154,7 +154,17 @@ def test_closing_does_not_wait_for_a_camera_that_never_answers(rig: Rig, free: t
     rig.build(open_source=opener(StuckRoom(free)))
     rig.until(rig.shows_person)
     rig.until(lambda: not rig.shows_person())
-    rig.finish()  # within 2 s
+    rig.finish(left_behind=True)
+
+
+def test_closing_does_not_wait_for_a_camera_that_never_opens(rig: Rig, free: threading.Event) -> None:
+    def never(_settings: object, **_: object) -> RoomSource:
+        free.wait(30.0)
+        return RoomSource()
+
+    rig.build(open_source=never)
+    rig.until(lambda: rig.memory.sent > 2)
+    rig.finish(left_behind=True)
 
 
 def test_a_black_picture_is_told_and_forgotten_with_the_first_light(rig: Rig) -> None:

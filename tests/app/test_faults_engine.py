@@ -111,7 +111,7 @@ def test_closing_does_not_wait_for_an_engine_that_hangs(rig: Rig, free: threadin
 
     rig.build(create_engine=create)
     rig.until(lambda: bool(engines) and engines[0].hangs)
-    rig.finish()  # within 2 s
+    rig.finish(left_behind=True)  # within 2 s
 
 
 def test_a_model_that_loads_for_long_is_no_hang(rig: Rig, free: threading.Event) -> None:
@@ -123,6 +123,16 @@ def test_a_model_that_loads_for_long_is_no_hang(rig: Rig, free: threading.Event)
     engines.may_load.set()
     rig.until(rig.shows_person)
     assert len(engines.built) == 1
+
+
+def test_closing_does_not_wait_for_a_network_that_never_loads(rig: Rig, free: threading.Event) -> None:
+    def never(name: str, _model: object) -> GreenEngine:
+        free.wait(30.0)
+        return GreenEngine(name)
+
+    rig.build(create_engine=never)
+    rig.until(lambda: rig.memory.sent > 2)
+    rig.finish(left_behind=True)
 
 
 @pytest.mark.parametrize("fails", [False, True])

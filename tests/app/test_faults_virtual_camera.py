@@ -2,6 +2,7 @@
 
 import enum
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,6 +30,7 @@ class Driver:
         self.busy = False
         self.broken_pipe = False
         self.delay_s = 0.0
+        self.stuck: threading.Event | None = None
         self.opened = 0
         self.closed = 0
         self.seen = Memory()
@@ -63,6 +65,8 @@ def driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Driver:
 
         def send(self, frame: np.ndarray) -> None:
             time.sleep(driver.delay_s)
+            if driver.stuck is not None:
+                driver.stuck.wait(30.0)
             if driver.broken_pipe:
                 driver.broken_pipe = False
                 raise OSError(5, "Input/output error")
@@ -93,6 +97,22 @@ def test_missing_at_the_start_is_told_with_the_mend_and_taken_when_the_driver_co
     assert "/dev/video10" in rig.pipeline.status().outputs
     rig.finish()
     assert driver.seen.leaks == 0
+    assert not shows_person(driver.seen), "the last picture is a slate"
+
+
+def test_closing_does_not_wait_for_a_write_that_never_comes_back(rig: Rig, driver: Driver) -> None:
+    rig.build(LIVE)
+    rig.until(lambda: shows_person(driver.seen))
+    stuck = driver.stuck = threading.Event()
+    try:
+        time.sleep(0.3)
+        began_s = time.monotonic()
+        assert not rig.pipeline.stop(), "it says that the output did not end"
+        assert time.monotonic() - began_s < 2.5
+    finally:
+        stuck.set()
+    rig.until(lambda: rig.pipeline.ended)  # it came back, too late
+    assert rig.memory.leaks + driver.seen.leaks == 0
     assert not shows_person(driver.seen), "the last picture is a slate"
 
 
