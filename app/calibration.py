@@ -11,7 +11,7 @@ import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.settings import settings_path
-from matting_core.arithmetic import Timing, Way, choose, possible_ways, time_ways
+from matting_core.arithmetic import Timing, Way, choose, leave_a_core, possible_ways, time_ways
 from matting_core.atomic import write_atomically
 from matting_core.benchmark import machine, versions
 from matting_core.engine_names import PROCESSOR_ENGINES
@@ -19,12 +19,12 @@ from matting_core.errors import SettingsError
 from matting_core.fit import fit_frame
 from matting_core.model_store import ModelStore
 from matting_core.pictures import read_image
-from matting_core.preprocess import Blob, shrink, to_blob
+from matting_core.preprocess import Blob, network_size, shrink, to_blob
 from matting_core.presets import PRESETS, Preset
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2
 PICTURE = Path(__file__).resolve().parents[1] / "assets" / "demo_portrait.jpg"
 SIZE = (512, 288)
 LOOK_S = 1.0
@@ -42,7 +42,7 @@ class Measured(BaseModel):
 
     version: int
     machine: dict[str, str | int]
-    ways: dict[str, tuple[str, str]]
+    ways: dict[str, tuple[str, str, int]]
     timings: dict[str, dict[str, dict[str, float]]]
 
 
@@ -104,18 +104,21 @@ def recall(store: ModelStore, path: Path | None = None) -> Measured | None:
         log.info("%s is not usable: %s", path, error)
         return None
     fits = memory.version == VERSION and memory.machine == this_machine(store)
-    known = all(way[0] in PROCESSOR_ENGINES for way in memory.ways.values())
+    cores = psutil.cpu_count() or 1
+    known = all(way[0] in PROCESSOR_ENGINES and 0 <= way[2] <= cores for way in memory.ways.values())
     return memory if fits and known else None
 
 
 def calibrate(store: ModelStore, path: Path | None = None) -> Measured:
     """Measure every preset's network in every way that this processor has, and write down the fastest good ones.
 
-    Takes some seconds. Presets of one network and kind of arithmetic are measured once, at SIZE.
+    Takes some seconds. Presets of one network and kind of arithmetic are measured once, at SIZE. A preset that is light
+    enough leaves a core to the rest (`leave_a_core`).
     Raises ModelError for a missing network, SettingsError if the result cannot be written.
     """
-    blob = _blob()
-    ways: dict[str, tuple[str, str]] = {}
+    blob = _blob(SIZE)
+    cores = psutil.cpu_count(logical=False) or 1
+    ways: dict[str, tuple[str, str, int]] = {}
     timings: dict[str, list[Timing]] = {}
     measured: dict[tuple[str, bool], list[Timing]] = {}
     for preset in PRESETS.values():
@@ -127,7 +130,9 @@ def calibrate(store: ModelStore, path: Path | None = None) -> Measured:
         if key not in measured:
             measured[key] = time_ways(network, possible, blob)
         timings[preset.name] = measured[key]
-        ways[preset.name] = choose(measured[key], possible[0])
+        chosen = choose(measured[key], possible[0])
+        height, width = network_size(SIZE[1], SIZE[0], preset.long_side)
+        ways[preset.name] = leave_a_core(network, chosen, _blob((width, height)), cores)
     memory = Measured(
         version=VERSION, machine=this_machine(store), ways=ways, timings={name: _rows(t) for name, t in timings.items()}
     )
@@ -150,7 +155,7 @@ def calibrate_command(as_json: bool) -> int:
         print(json.dumps(memory.model_dump()))
         return 0
     for preset, rows in memory.timings.items():
-        print(f"{preset}: {' '.join(memory.ways[preset])}")
+        print(f"{preset}: {way_in_words(Way(*memory.ways[preset]))}")
         slowest = max(row["p50_ms"] for row in rows.values())
         for name, row in sorted(rows.items(), key=lambda item: item[1]["p50_ms"]):
             faster = slowest / row["p50_ms"]
@@ -162,12 +167,19 @@ def calibrate_command(as_json: bool) -> int:
 
 def _rows(timings: list[Timing]) -> dict[str, dict[str, float]]:
     return {
-        " ".join(timing.way): {"p50_ms": timing.p50_ms, "mean_difference": timing.mean_difference} for timing in timings
+        way_in_words(timing.way): {"p50_ms": timing.p50_ms, "mean_difference": timing.mean_difference}
+        for timing in timings
     }
 
 
-def _blob() -> Blob:
-    width, height = SIZE
+def way_in_words(way: Way) -> str:
+    """For example 'openvino int8-bf16, 1 thread'."""
+    threads = f", {way.threads} thread{'s' * (way.threads > 1)}" if way.threads else ""
+    return f"{way.engine} {way.arithmetic}{threads}"
+
+
+def _blob(size: tuple[int, int]) -> Blob:
+    width, height = size
     return to_blob(shrink(fit_frame(read_image(PICTURE), width, height, mirror=False), (height, width)))
 
 

@@ -42,7 +42,7 @@ class EngineStart:
         settings, preset, way = self._settings(), plan.preset, plan.way
         network = self._store.network(preset.model_for(settings.model), preset.int8)
         if way is not None and way.engine == "openvino":
-            network = network._replace(arithmetic=way.arithmetic)
+            network = network._replace(arithmetic=way.arithmetic, threads=way.threads)
         try:
             engine = self._build(plan.engine, network, way)
         except MattecamError:

@@ -36,6 +36,8 @@ ANIMATION_S = 1 / 30
 STALE_S = 1.0
 """A frame is shown at most this long: a person frozen for longer would look live and not be."""
 PREVIEW_S = 1 / 30
+UNWATCHED_PREVIEW_S = 1.0
+"""Between previews that nobody takes; it is also how long nobody must have taken one."""
 PREVIEW_LONG_SIDE = 960
 
 
@@ -72,10 +74,11 @@ class OutputStage:
         self._slates: dict[str, Image] = {}
         self._last: MattedFrame | None = None
         self._fresh_at_s = 0.0
-        self._sent_at_s = 0.0
+        self._taken_at_s = 0.0
         self._newest_canvas: Image | None = None
         self._newest_alpha: Alpha | None = None
         self._preview_at_s = 0.0
+        self._preview_taken_at_s = 0.0
         self._preview_serial = 0
         self._preview: Preview | None = None
 
@@ -86,6 +89,7 @@ class OutputStage:
     def take_preview(self) -> Preview | None:
         """The newest preview, once. Any thread; who asks counts as watching."""
         self._demand.preview_taken()
+        self._preview_taken_at_s = time.monotonic()
         preview, self._preview = self._preview, None
         return preview
 
@@ -122,11 +126,11 @@ class OutputStage:
         """Wait for what is due next, a new frame, an animated background or a sign of life, and send it."""
         background = self._backgrounds.current(settings)
         animated = background is not None and background.animated and self._last is not None
-        pause_s = self._sent_at_s + 0.8 / settings.output_fps - time.monotonic()
+        pause_s = self._taken_at_s + 0.8 / settings.output_fps - time.monotonic()
         if pause_s > 0:
             stopping.wait(pause_s)
         item = self._inbox.take(ANIMATION_S if animated else KEEP_ALIVE_S)
-        now_s = time.monotonic()
+        now_s = self._taken_at_s = time.monotonic()
         fresh = isinstance(item, MattedFrame)
         if isinstance(item, MattedFrame):
             self._last, self._fresh_at_s = item, now_s
@@ -182,12 +186,12 @@ class OutputStage:
         with self.pulse:
             sinks.send(canvas, alpha, now_s)
         self._newest_canvas, self._newest_alpha = canvas, alpha
-        self._sent_at_s = time.monotonic()
         self._stats.count("sent")
 
     def _make_preview(self, canvas: Image, before: Image | None) -> None:
         now_s = time.monotonic()
-        if now_s - self._preview_at_s < PREVIEW_S * 0.9:
+        watched = now_s - self._preview_taken_at_s < UNWATCHED_PREVIEW_S
+        if now_s - self._preview_at_s < (PREVIEW_S * 0.9 if watched else UNWATCHED_PREVIEW_S):
             return
         self._preview_at_s = now_s
         self._preview_serial += 1

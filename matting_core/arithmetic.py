@@ -22,14 +22,18 @@ MOST_DIFFERENCE = 0.006
 """Mean |Δα| from float32 up to which a faster way counts."""
 WORTH = 1.05
 """A way must be this many times as fast as the usual one to take its place; less is noise."""
+LIGHT_MS = 14.0
+"""A network that takes no longer than this holds 60 frames a second, with room for what its thread does besides."""
+LIGHT_ROUNDS = 9
 
 
 class Way(NamedTuple):
     """engine: 'openvino' or 'cpu'. arithmetic: 'float32', 'bf16', 'f16', 'int8', or int8 with the rest in one of
-    these, as 'int8-bf16'."""
+    these, as 'int8-bf16'. threads: how many OpenVINO computes with; 0: as many as it likes."""
 
     engine: str
     arithmetic: str
+    threads: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +106,25 @@ def choose(timings: Sequence[Timing], usual: Way) -> Way:
     if best is None or (now is not None and best.p50_ms * WORTH > now.p50_ms):
         return usual
     return best.way
+
+
+def leave_a_core(network: Network, way: Way, blob: Blob, cores: int) -> Way:
+    """The way with one thread fewer than there are cores, if the network is light enough to hold 60 fps like that.
+
+    The camera, the blend and the caller's programs then do not wait for a core, nor the network's threads, which wait
+    for each other, for one that was taken from them. blob: of the size that the network will run at.
+    """
+    if way.engine != "openvino" or cores < 2:
+        return way
+    fewer = way._replace(threads=cores - 1)
+    engine = create_engine(fewer.engine, network._replace(arithmetic=fewer.arithmetic, threads=fewer.threads))
+    try:
+        engine.predict(blob)
+        times = []
+        for _ in range(LIGHT_ROUNDS):
+            began_s = time.perf_counter()
+            engine.predict(blob)
+            times.append((time.perf_counter() - began_s) * 1e3)
+    finally:
+        engine.close()
+    return fewer if statistics.median(times) <= LIGHT_MS else way

@@ -40,12 +40,14 @@ class MattingEngine(Protocol):
 class Network(NamedTuple):
     """The files of one network. int8: its quantised form (`quantised.py`), run instead by the engines that can.
 
-    arithmetic: how `openvino` is to compute (see `arithmetic.Way`); empty: int8 where there is that form, else float32.
+    arithmetic, threads: how `openvino` is to compute (see `arithmetic.Way`); empty and 0: int8 where there is that
+    form, else float32, on as many threads as it likes.
     """
 
     float32: Path
     int8: Path | None = None
     arithmetic: str = ""
+    threads: int = 0
 
 
 ENGINES: dict[str, Callable[[Path], MattingEngine]] = {
@@ -89,7 +91,7 @@ def _create(name: str, network: Network) -> MattingEngine:
         quantised = network.arithmetic.startswith("int8")
         half = network.arithmetic.removeprefix("int8").removeprefix(INT8_SUFFIX)
         model = network.int8 if quantised and network.int8 else network.float32
-        return OpenVinoEngine(name, model, half if half in PRECISIONS else "f32")
+        return OpenVinoEngine(name, model, half if half in PRECISIONS else "f32", network.threads)
     return ENGINES[name](network.int8 if network.int8 and name in RUN_INT8 else network.float32)
 
 

@@ -29,13 +29,14 @@ def processor_precisions() -> tuple[str, ...]:
 class OpenVinoEngine:
     """MattingEngine through OpenVINO, compiled for one input size at a time (static shapes run faster).
 
-    precision: 'f32', or one of PRECISIONS for what is not computed in int8.
+    precision: 'f32', or one of PRECISIONS for what is not computed in int8. threads: 0: as many as OpenVINO likes.
     """
 
-    def __init__(self, name: str, model: Path, precision: str = "f32") -> None:
+    def __init__(self, name: str, model: Path, precision: str = "f32", threads: int = 0) -> None:
         self.name = name
         self._device = DEVICES[name]
         self._precision = precision
+        self._threads = threads
         self._shape: tuple[int, ...] | None = None
         self._request: Any = None
         try:
@@ -74,7 +75,12 @@ class OpenVinoEngine:
         self._shape = None
         self._model.reshape(list(shape))
         # Left alone, OpenVINO computes in bfloat16 where the processor has it, whether or not that was asked for.
-        options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": self._precision}
+        options: dict[str, str | int] = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": self._precision,
+        }
+        if self._threads:
+            options["INFERENCE_NUM_THREADS"] = self._threads
         compiled = self._core.compile_model(self._model, self._device, options)
         self._request = compiled.create_infer_request()
         self._shape = shape

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 LIVE_FOR_S = 15.0
 """The picture comes first: measuring starts when it has been live for so long."""
 PATIENCE_MS = 2000
-Ways = Mapping[str, tuple[str, str]]
+Ways = Mapping[str, tuple[str, str, int]]
 
 
 class MeasureRow(QWidget):
@@ -107,7 +107,7 @@ class MeasureRow(QWidget):
         names = preset_names()
         parts = [
             f"{names.get(preset, preset)} {arithmetic}{'' if engine == 'openvino' else ' (ONNX Runtime)'}"
-            for preset, (engine, arithmetic) in ways.items()
+            for preset, (engine, arithmetic, _threads) in ways.items()
         ]
         self.found.say(self.tr("Measured as fastest here: {0}").format(", ".join(parts)) if parts else "")
 

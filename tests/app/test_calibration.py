@@ -9,11 +9,13 @@ from app import calibration
 from app.calibration import Measured, Remembered, calibrate, memory_path, recall, this_machine
 from app.cli import main
 from matting_core.arithmetic import FLOAT32, Timing, Way
+from matting_core.engine import Network
 from matting_core.errors import SettingsError
 from matting_core.model_store import ModelStore
 from matting_core.presets import PRESETS, find_preset
 
 INT8, BF16 = Way("openvino", "int8"), Way("openvino", "bf16")
+LIGHT = INT8._replace(threads=1)
 STORE = ModelStore()
 
 
@@ -28,17 +30,22 @@ def made_up_times(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         calibration, "possible_ways", lambda net: [INT8, FLOAT32, BF16] if net.int8 else [FLOAT32, BF16]
     )
+
+    def leave_a_core(network: Network, way: Way, _blob: object, _cores: int) -> Way:
+        return way._replace(threads=1) if network.float32.stem == "mattecam_fast" else way
+
     monkeypatch.setattr(calibration, "time_ways", time_ways)
+    monkeypatch.setattr(calibration, "leave_a_core", leave_a_core)
     monkeypatch.setattr(calibration, "_step_back", lambda: None)
 
 
 def test_each_preset_gets_the_fastest_way_and_finds_it_again() -> None:
     assert recall(STORE) is None
     memory = calibrate(STORE)
-    assert memory.ways == {"fast": INT8, "balanced": INT8, "quality": INT8, "ultra": BF16}
+    assert memory.ways == {"fast": LIGHT, "balanced": INT8, "quality": INT8, "ultra": BF16}
     assert recall(STORE) == memory
     remembered = Remembered(STORE)
-    assert [remembered.way(preset) for preset in PRESETS.values()] == [INT8, INT8, INT8, BF16]
+    assert [remembered.way(preset) for preset in PRESETS.values()] == [LIGHT, INT8, INT8, BF16]
 
 
 def test_the_key_names_processor_cores_packages_and_networks() -> None:
@@ -69,8 +76,8 @@ def test_another_machine_package_or_network_means_measuring_anew(fact: str) -> N
         b"null",
         b"\xff\x00",
         b"7" * (calibration.LARGEST + 1),
-        b'{"version": 1, "machine": {}, "ways": {"fast": ["openvino"]}, "timings": {}}',
-        b'{"version": 1, "machine": {}, "ways": {"fast": ["openvino", "int8"]}, "timings": {}}',
+        b'{"version": 2, "machine": {}, "ways": {"fast": ["openvino"]}, "timings": {}}',
+        b'{"version": 2, "machine": {}, "ways": {"fast": ["openvino", "int8", 0]}, "timings": {}}',
     ],
 )
 def test_a_damaged_or_foreign_file_is_no_memory(content: bytes) -> None:
@@ -80,9 +87,10 @@ def test_a_damaged_or_foreign_file_is_no_memory(content: bytes) -> None:
     assert Remembered(STORE).way(find_preset("fast")) is None
 
 
-def test_an_engine_that_is_none_of_the_processors_is_not_believed() -> None:
+@pytest.mark.parametrize("way", [("cuda", "float32", 0), ("openvino", "int8", -1), ("openvino", "int8", 100_000)])
+def test_an_engine_or_threads_that_the_processor_has_not_are_not_believed(way: tuple[str, str, int]) -> None:
     good = calibrate(STORE)
-    bad = good.model_copy(update={"ways": {**good.ways, "fast": ("cuda", "float32")}})
+    bad = good.model_copy(update={"ways": {**good.ways, "fast": way}})
     memory_path().write_text(json.dumps(bad.model_dump()))
     assert recall(STORE) is None
 
@@ -112,4 +120,6 @@ def test_the_command_prints_what_it_chose(capsys: pytest.CaptureFixture[str]) ->
     printed = Measured.model_validate_json(capsys.readouterr().out.splitlines()[-1])
     assert printed == recall(STORE)
     assert main(["bench", "--calibrate"]) == 0
-    assert "ultra: openvino bf16" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "ultra: openvino bf16\n" in told
+    assert "fast: openvino int8, 1 thread\n" in told

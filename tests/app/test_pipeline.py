@@ -204,24 +204,24 @@ def test_a_preset_that_does_not_start_is_told_and_the_old_one_stays(rig: Rig) ->
 
 
 def test_what_was_measured_meanwhile_is_taken_up_without_a_slate(rig: Rig) -> None:
-    asked: list[str] = []
+    asked: list[tuple[str, int]] = []
     engines = GreenEngines()
 
     def create(name: str, network: Network) -> GreenEngine:
-        asked.append(network.arithmetic)
+        asked.append((network.arithmetic, network.threads))
         return engines(name, network.float32)
 
     pipeline = rig.build(create_engine=create)
     rig.until(rig.shows_person)
     slates = pipeline.status().stats.slates
     store = ModelStore()
-    way = ("openvino", "bf16")
+    way = ("openvino", "bf16", 1)
     measured = Measured(version=VERSION, machine=this_machine(store), ways={"fast": way}, timings={})
     write_atomically(memory_path(), measured.model_dump_json().encode())
     rig.until(lambda: len(engines.built) == 2 and engines.built[0].closed)
     shown = pipeline.status().stats.shown
     rig.until(lambda: pipeline.status().stats.shown > shown + 5)
-    assert asked == ["", "bf16"]
+    assert asked == [("", 0), ("bf16", 1)]
     assert pipeline.status().stats.slates == slates
     pipeline.stop()
     assert_accounted(pipeline.run_stats())

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from matting_core import arithmetic
-from matting_core.arithmetic import FLOAT32, MOST_DIFFERENCE, Timing, Way, choose, possible_ways, time_ways
+from matting_core.arithmetic import (
+    FLOAT32,
+    LIGHT_MS,
+    MOST_DIFFERENCE,
+    Timing,
+    Way,
+    choose,
+    leave_a_core,
+    possible_ways,
+    time_ways,
+)
 from matting_core.engine import Network, create_engine
 from matting_core.engine_openvino import processor_precisions
 from matting_core.errors import EngineError
@@ -83,3 +93,39 @@ def test_every_possible_way_runs_and_says_what_it_is(tmp_path: Path) -> None:
         assert np.abs(engine.predict(blob) - expected).max() < 0.01
         engine.close()
     assert seen == ["OpenVINO CPU float32", *halves, "CPUExecutionProvider"]
+
+
+@pytest.mark.parametrize(
+    ("way", "cores", "took_ms", "threads"),
+    [(INT8, 4, LIGHT_MS - 1, 3), (INT8, 4, LIGHT_MS + 1, 0), (INT8, 1, 1.0, 0), (ORT, 4, 1.0, 0)],
+)
+def test_only_a_light_network_leaves_a_core(
+    monkeypatch: pytest.MonkeyPatch, way: Way, cores: int, took_ms: float, threads: int
+) -> None:
+    now_s = 0.0
+    asked: list[Network] = []
+
+    class Timed(Constant):
+        def predict(self, blob: Blob) -> FloatAlpha:
+            nonlocal now_s
+            now_s += took_ms / 1e3
+            return super().predict(blob)
+
+    def create(_name: str, network: Network) -> Constant:
+        asked.append(network)
+        return Timed(0.5)
+
+    monkeypatch.setattr(arithmetic, "create_engine", create)
+    monkeypatch.setattr(arithmetic.time, "perf_counter", lambda: now_s)
+    blob = np.zeros((1, 3, 32, 32), np.float32)
+    assert leave_a_core(Network(Path("any.onnx")), way, blob, cores) == way._replace(threads=threads)
+    assert [network.threads for network in asked] == ([3] if cores == 4 and way is INT8 else [])
+
+
+def test_openvino_computes_with_the_threads_it_is_told(tmp_path: Path) -> None:
+    network = Network(write_network(tmp_path / "tiny.onnx"), arithmetic="float32", threads=1)
+    engine = create_engine("openvino", network)
+    engine.predict(np.zeros((1, 3, 32, 32), np.float32))
+    compiled = engine._request.get_compiled_model()  # type: ignore[attr-defined]
+    assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
+    engine.close()

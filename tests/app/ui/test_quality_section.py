@@ -21,7 +21,7 @@ LIVE = Status(
     capture="running", matting="running", output="running", engine="openvino", provider="OpenVINO CPU int8",
     input_size="512x288", preset="fast", switches=(Switch(1.0, "fast", "too slow: 41 of 33 ms"),), processor_share=0.43,
 )  # fmt: skip
-ANSWER = 'print(\'{"ways": {"fast": ["openvino", "int8-bf16"], "ultra": ["cpu", "float32"]}}\')'
+ANSWER = 'print(\'{"ways": {"fast": ["openvino", "int8-bf16", 1], "ultra": ["cpu", "float32", 0]}}\')'
 MEASURED = "Measured as fastest here: Fast int8-bf16, Ultra float32 (ONNX Runtime)"
 
 
@@ -91,7 +91,7 @@ def test_it_measures_by_itself_only_where_nothing_is_known_and_a_processor_has_b
 
 
 def test_what_is_remembered_is_shown_and_not_measured(desk: Desk) -> None:
-    ways = {"fast": ("openvino", "int8-bf16"), "ultra": ("cpu", "float32")}
+    ways = {"fast": ("openvino", "int8-bf16", 1), "ultra": ("cpu", "float32", 0)}
     measured = Measured(version=VERSION, machine=this_machine(ModelStore()), ways=ways, timings={})
     write_atomically(memory_path(), measured.model_dump_json().encode())
     row = MeasureRow()

@@ -1,0 +1,85 @@
+"""The output stage's pace: blending and sending are no pause on top of the pause, and previews are for who watches."""
+
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from app import output_stage
+from app.board import Board
+from app.mailbox import Mailbox
+from app.matting_stage import Blank
+from app.output_stage import OutputStage
+from app.stats import StatsRecorder
+from matting_core.frames import MattedFrame
+from tests.support.rig import SETTINGS
+
+SEND_S = 0.010
+
+
+class Bench:
+    """An output stage on a clock of its own, on which only sending and waiting take time."""
+
+    def __init__(self, fps: int) -> None:
+        self.now_s = 100.0
+        self.pauses: list[float] = []
+        self.inbox: Mailbox[MattedFrame | Blank] = Mailbox(lambda _item: None)
+        self.settings = SETTINGS.changed(output_fps=fps)
+        demand: Any = SimpleNamespace(wanted=threading.Event(), preview_taken=lambda: None)
+        opener: Any = None
+        self.stage = OutputStage(
+            lambda: self.settings,
+            (320, 180),
+            self.inbox,
+            Board(),
+            StatsRecorder(),
+            threading.Event(),
+            opener,
+            demand,
+        )
+
+    def send(self, *_: object) -> None:
+        self.now_s += SEND_S
+
+    def wait(self, timeout_s: float) -> None:
+        self.pauses.append(timeout_s)
+        self.now_s += timeout_s
+
+    def step(self) -> None:
+        itself: Any = self  # stands for the outputs and for the stop flag
+        self.inbox.put(Blank())
+        self.stage._step(itself, self.settings, itself)
+
+
+def build(monkeypatch: pytest.MonkeyPatch, fps: int) -> Bench:
+    bench = Bench(fps)
+    monkeypatch.setattr(output_stage, "time", SimpleNamespace(monotonic=lambda: bench.now_s))
+    return bench
+
+
+@pytest.mark.parametrize(("fps", "pause_s"), [(60, 0.8 / 60 - SEND_S), (240, None)])
+def test_frames_are_paced_from_start_to_start(monkeypatch: pytest.MonkeyPatch, fps: int, pause_s: float | None) -> None:
+    bench = build(monkeypatch, fps)
+    bench.step()
+    bench.step()
+    bench.stage._backgrounds.close()
+    assert bench.pauses == ([] if pause_s is None else [pytest.approx(pause_s)])
+
+
+def test_a_preview_is_made_for_who_takes_it_and_once_a_second_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = build(monkeypatch, 30)
+    seen = []
+    for taken in (True, False):
+        before = bench.stage._preview_serial
+        until_s = bench.now_s + 3.0
+        while bench.now_s < until_s:
+            bench.step()
+            if taken:
+                bench.stage.take_preview()
+        seen.append(bench.stage._preview_serial - before)
+    bench.stage._backgrounds.close()
+    watched, unwatched = seen
+    assert watched > 50
+    assert unwatched < watched / 2
+    assert bench.stage.take_preview() is not None, "who comes back sees something at once"
