@@ -1,9 +1,11 @@
 """What goes wrong with real devices, and what Mattecam must do then: a plain sentence, no room, no hang."""
 
 import signal
+import time
 from typing import Any
 
-from tests.testbed.app_run import App, is_matted, is_slate, no_room
+from tests.testbed.app_run import SIZE, App, is_matted, is_slate, no_room
+from tests.testbed.checks import check_size
 from tests.testbed.rig import CAMERA, PLAIN, PLAYED, Rig, check
 from tests.testbed.scenario import Scenario
 
@@ -93,6 +95,64 @@ def damaged_jpeg(rig: Rig) -> dict[str, Any]:
     return {"captured": report["captured"], "shown": report["shown"], "said": app.said()}
 
 
+def dark_then_frozen(rig: Rig) -> dict[str, Any]:
+    """A camera whose lid closes, then one whose picture stands still: both told, the frozen person not shown."""
+    player = rig.player("--fps", 8, "--black", 60, 100, "--frozen", 160, 320)
+    app = App(rig, PLAYED, PLAIN)
+    app.wait_open()
+    reader = rig.reader(PLAIN)
+    seen = reader.until(is_matted, "a matted picture", 120.0)
+    app.wait_said("sends a black picture")
+    seen += reader.until(is_matted, "the picture after the dark", 120.0)
+    app.wait_said("the same picture again and again")
+    seen += reader.until(is_slate, "the slate instead of the frozen picture")
+    player.until(lambda each: each["count"] >= 320, "the picture moving again", 120.0)
+    seen += reader.rest()
+    seen += reader.until(is_matted, "the picture after the frost", 120.0)
+    no_room(seen)
+    report = app.stop()
+    return {"captured": report["captured"], "shown": report["shown"], "said": app.said()}
+
+
+def another_size(rig: Rig) -> dict[str, Any]:
+    """JPEGs of half the size in mid-stream: the picture goes on in the size that was promised to the readers."""
+    player = rig.player("--fps", 8, "--format", "MJPG", "--half", 60, 120)
+    app = App(rig, PLAYED, PLAIN)
+    app.wait_open()
+    reader = rig.reader(PLAIN)
+    seen = reader.until(is_matted, "a matted picture", 120.0)
+    player.until(lambda each: each["count"] >= 80, "the smaller pictures", 120.0)
+    seen += reader.rest()
+    smaller = [reader.json() for _ in range(8)]
+    player.until(lambda each: each["count"] >= 130, "the larger pictures again", 120.0)
+    seen += [*smaller, *reader.rest()]
+    seen += reader.until(is_matted, "the picture afterwards", 120.0)
+    no_room(seen)
+    check_size(seen, SIZE)
+    report = app.stop()
+    return {"matted_while_smaller": sum(map(is_matted, smaller)), "shown": report["shown"], "said": app.said()}
+
+
+def stopped_and_continued(rig: Rig) -> dict[str, Any]:
+    """SIGSTOP and SIGCONT, as a laptop that sleeps: the picture goes on, nobody is blamed, no room shows."""
+    rig.player("--fps", 8)
+    app = App(rig, PLAYED, PLAIN)
+    app.wait_open()
+    reader = rig.reader(PLAIN)
+    seen = reader.until(is_matted, "a matted picture", 120.0)
+    app.program.process.send_signal(signal.SIGSTOP)
+    time.sleep(15.0)  # longer than a call that hangs may take
+    seen += reader.rest()
+    reader.kill()  # OpenCV has lost its patience meanwhile
+    reader = rig.reader(PLAIN)
+    app.program.process.send_signal(signal.SIGCONT)
+    seen += reader.until(is_matted, "the picture afterwards", 120.0)
+    no_room(seen)
+    report = app.stop()
+    check("given up" not in app.said(), f"something was blamed: {app.said()}")
+    return {"shown": report["shown"], "said": app.said()}
+
+
 SCENARIOS = (
     Scenario("nothing there at the start", nothing_there),
     Scenario("devices in use", busy),
@@ -100,4 +160,7 @@ SCENARIOS = (
     Scenario("Mattecam killed and started again", killed, limit_s=300.0),
     Scenario("camera silent for a while", silent_camera, limit_s=300.0),
     Scenario("damaged JPEGs", damaged_jpeg, limit_s=300.0),
+    Scenario("camera dark, then frozen", dark_then_frozen, limit_s=400.0),
+    Scenario("pictures of another size", another_size, limit_s=300.0),
+    Scenario("Mattecam stopped and continued", stopped_and_continued, limit_s=300.0),
 )

@@ -58,8 +58,11 @@ def main() -> None:
     set_format(node, size, options.format)
     due = time.monotonic()
     for count in range(1, options.count + 1):
+        shown = min(count, options.frozen[0]) if within(count, options.frozen) else count
+        picture = PICTURES["black" if within(count, options.black) else options.picture]
+        scale = 2 if within(count, options.half) else 1
         flash = options.flash_every > 0 and count // options.flash_every % 2 == 1
-        image = room_picture(size, count, True) if flash else PICTURES[options.picture](size, count)
+        image = room_picture(size, count, True) if flash else picture((size[0] // scale, size[1] // scale), shown)
         data = encode(image, options.format)
         if options.damage_every and count % options.damage_every == 0:
             data = data[: len(data) // 3]
@@ -68,6 +71,11 @@ def main() -> None:
         os.write(node, data)
         print(json.dumps({"count": count, "flash": flash, "at_s": at_s}), flush=True)
         due = max(due + 1 / options.fps, at_s)
+
+
+def within(count: int, span: list[int]) -> bool:
+    """Whether a picture's count lies in [FROM, TO)."""
+    return span[0] <= count < span[1]
 
 
 def _options() -> argparse.Namespace:
@@ -81,6 +89,15 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=65535)
     parser.add_argument("--flash-every", type=int, default=0, metavar="N", help="flash N pictures long, every N")
     parser.add_argument("--damage-every", type=int, default=0, metavar="N", help="cut every Nth picture short")
+    for name, what in (("black", "are black"), ("frozen", "are all the first of them"), ("half", "have half the size")):
+        parser.add_argument(
+            f"--{name}",
+            type=int,
+            nargs=2,
+            default=[0, 0],
+            metavar=("FROM", "TO"),
+            help=f"pictures FROM to TO - 1 {what}",
+        )
     return parser.parse_args()
 
 
