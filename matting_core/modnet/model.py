@@ -30,6 +30,8 @@ from matting_core.preprocess import MULTIPLE
 
 CONTEXTS: dict[str, type[nn.Module]] = {"se": SqueezeExcite, "easpp": EfficientASPP}
 IMAGE = 3
+HEADS = ("lr_branch.conv_lr.", "hr_branch.conv_hr.")
+"""The training heads' names; an ONNX file has none of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ Initialisers that carry a name of the network are taken by it. The others are ta
 is the order in which the network runs, and every shape must fit.
 """
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,8 +14,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from matting_core.errors import ModelError
-from matting_core.modnet.model import MODNet
+from matting_core.errors import ModelError, UsageError
+from matting_core.modnet.model import HEADS, IMAGE, MODNet, ModnetConfig
+from matting_core.preprocess import MULTIPLE
 
 Array = npt.NDArray[np.float32]
 MATRICES = ("MatMul", "Gemm")
@@ -46,7 +48,8 @@ def read_onnx_state(path: Path, model: MODNet) -> dict[str, Tensor]:
     A norm that is folded into its convolution becomes the identity: mean 0, variance 1, scale √(1 + ε), and the
     convolution's bias as shift where the network's convolution has none.
     """
-    layers = {layer.name: layer for layer in _layers(_read(path))}
+    graph = _read(path)
+    layers = {layer.name: layer for layer in _layers(graph)}
     places = list(_places(model))
     named = {place.name for place in places if place.name in layers}
     rest = iter([layer for name, layer in layers.items() if name not in named])
@@ -60,7 +63,24 @@ def read_onnx_state(path: Path, model: MODNet) -> dict[str, Tensor]:
             )
     if next(rest, None) is not None:
         raise ModelError(f"{path.name} holds more layers than MODNet has.", "Choose a released MODNet.")
+    _put_loose(state, graph, model)
     return state
+
+
+def recognise(path: Path) -> ModnetConfig:
+    """What network an ONNX file holds, from the names that an export of ours keeps; without them, the released one.
+
+    Raises ModelError if the file cannot be read.
+    """
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in _read(path).initializer}
+    if "hr_branch.fold.weight" not in shapes:
+        return ModnetConfig()
+    easpp = "lr_branch.se_block.across_channels.weight" in shapes
+    width = shapes.get("hr_branch.tohr_enc2x.0.weight", (0,))[0]
+    try:
+        return ModnetConfig("easpp" if easpp else "se", width, branches="slim")
+    except UsageError as error:
+        raise ModelError(f"{path.name} holds another network than MODNet.", "Choose a released MODNet.") from error
 
 
 def _read(path: Path) -> Any:
@@ -122,21 +142,53 @@ def _norm_behind(node: Any, consumers: dict[str, list[Any]]) -> Any:
 
 
 def _places(model: MODNet) -> Iterator[Place]:
-    """Every layer that the matte needs, in the order in which it runs."""
-    semantic, detail, fusion = model.lr_branch, model.hr_branch, model.f_branch
-    order: list[nn.Module] = [
-        *(model.backbone, semantic.se_block, semantic.conv_lr16x, semantic.conv_lr8x),
-        *(detail.tohr_enc2x, detail.conv_enc2x, detail.tohr_enc4x, detail.conv_enc4x),
-        *(detail.conv_hr4x, detail.conv_hr2x),
-        *(fusion.conv_lr4x, fusion.conv_f2x, fusion.conv_f),
-    ]
-    names = {module: name for name, module in model.named_modules()}
-    for part in order:
-        modules = [module for module in part.modules() if not list(module.children())]
-        for module, behind in zip(modules, [*modules[1:], None], strict=True):
-            if isinstance(module, nn.Conv2d | nn.Linear):
-                norm = behind if isinstance(behind, nn.BatchNorm2d) else None
-                yield Place(names[module], module, names[norm] if norm else "", norm.num_features if norm else 0)
+    """Every layer that the matte needs, in the order in which it runs, which a run on a blank picture tells."""
+    ran: list[nn.Module] = []
+    names = {module: name for name, module in model.named_modules() if not list(module.children())}
+    hooks = [module.register_forward_hook(lambda module, *_: ran.append(module)) for module in names]
+    training = model.training
+    try:
+        with torch.inference_mode():
+            model.eval().matte(torch.zeros(1, IMAGE, 2 * MULTIPLE, 2 * MULTIPLE))
+    finally:
+        model.train(training)
+        for hook in hooks:
+            hook.remove()
+    known: set[nn.Module] = set()
+    for layer, behind in itertools.pairwise([*ran, nn.Identity()]):
+        if isinstance(layer, nn.Conv2d | nn.Linear) and layer not in known:
+            known.add(layer)
+            norm = behind if isinstance(behind, nn.BatchNorm2d) else None
+            yield Place(names[layer], layer, names[norm] if norm else "", norm.num_features if norm else 0)
+
+
+def _put_loose(state: dict[str, Tensor], graph: Any, model: MODNet) -> None:
+    """What belongs to no convolution: norms that follow a sum, by name, and e-ASPP's weights of its scales.
+
+    Those are the constants that the output of each use of `across_channels` is multiplied with, in order.
+    """
+    from onnx import numpy_helper
+
+    raw = {tensor.name: tensor for tensor in graph.initializer}
+    for name, place in model.state_dict().items():
+        if name in state or name.startswith(HEADS) or place.ndim == 0:
+            continue
+        found = []
+        if name in raw:
+            found = [raw[name]]
+        elif name.endswith(".across_scales"):
+            convolution = f"{name.removesuffix('across_scales')}across_channels.weight"
+            outputs = [node.output[0] for node in graph.node if convolution in node.input]
+            factors = [
+                [each for each in node.input if each in raw]
+                for output in outputs
+                for node in graph.node
+                if node.op_type == "Mul" and output in node.input
+            ]
+            found = [raw[names[0]] for names in factors if names]
+        parts = [np.asarray(numpy_helper.to_array(each), np.float32).ravel() for each in found]
+        if sum(part.size for part in parts) == place.numel():
+            state[name] = _tensor(np.concatenate(parts).reshape(tuple(place.shape)))
 
 
 def _put(state: dict[str, Tensor], place: Place, layer: Layer) -> bool:

@@ -12,12 +12,10 @@ from torch import Tensor
 
 from matting_core.atomic import write_atomically
 from matting_core.errors import ModelError, UsageError
-from matting_core.modnet.model import MODNet, ModnetConfig
-from matting_core.modnet.onnx_weights import read_onnx_state
+from matting_core.modnet.model import HEADS, MODNet, ModnetConfig
+from matting_core.modnet.onnx_weights import read_onnx_state, recognise
 
 FORMAT, VERSION = "mattecam-modnet", 1
-HEADS = ("lr_branch.conv_lr.", "hr_branch.conv_hr.")
-"""The training heads' names; an ONNX file has none of them."""
 # The released module is registered twice, in the network and in its first branch; so is nn.DataParallel's prefix.
 DUPLICATE = "lr_branch.backbone."
 WRAPPER = "module."
@@ -38,14 +36,14 @@ class Loaded(NamedTuple):
 
 
 def load_network(path: Path, config: ModnetConfig | None = None) -> Loaded:
-    """The network of a .ckpt, .pt or .pth checkpoint (released or ours) or of a released .onnx, by its suffix.
+    """The network of a .ckpt, .pt or .pth checkpoint or of an .onnx (released or ours), by its suffix.
 
-    config: what a file without one holds, by default the released network. Raises ModelError if the file is
-    missing, damaged, does not fit, or would run code.
+    config: what a file without one holds, by default the released network, or the slim one that an export of ours
+    shows itself to be. Raises ModelError if the file is missing, damaged, does not fit, or would run code.
     """
     training: dict[str, Any] = {}
     if path.suffix.lower() == ".onnx":
-        model = MODNet(config)
+        model = MODNet(config or recognise(path))
         has_heads = _fill(model, read_onnx_state(path, model), path.name)
     else:
         content = read_checkpoint(path)

@@ -43,6 +43,31 @@ def test_the_shipped_weights_give_the_shipped_mattes(shipped_model: Path, portra
     engine.close()
 
 
+def test_the_shipped_fast_network_is_recognised_and_gives_its_mattes(shipped_model: Path, portrait: np.ndarray) -> None:
+    fast = shipped_model.with_name("mattecam_fast.onnx")
+    loaded = load_network(fast)
+    assert loaded.model.config == ModnetConfig("easpp", 16, branches="slim")
+    assert not loaded.has_heads
+    engine = create_engine("cpu", fast)
+    blob = to_blob(shrink(portrait, (256, 256)))
+    with torch.inference_mode():
+        alpha = loaded.model.matte(torch.from_numpy(blob))[0, 0].numpy()
+    expected = engine.predict(blob)
+    engine.close()
+    assert expected.max() > 0.9 and expected.min() < 0.1
+    assert np.abs(alpha - expected).max() <= 1e-3
+
+
+def test_a_slim_network_without_the_weights_of_its_scales_is_refused(shipped_model: Path, tmp_path: Path) -> None:
+    network = onnx.load(str(shipped_model.with_name("mattecam_fast.onnx")))
+    for node in network.graph.node:
+        if node.op_type == "Mul":
+            node.op_type = "Add"
+    onnx.save(network, str(tmp_path / "odd.onnx"))
+    with pytest.raises(ModelError, match="across_scales"):
+        load_network(tmp_path / "odd.onnx")
+
+
 def test_names_win_over_the_order_in_the_file(shipped_model: Path, tmp_path: Path) -> None:
     """Every initialiser turned round: only order-free reading gives the same state."""
     network = onnx.load(str(shipped_model))
