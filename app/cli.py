@@ -35,6 +35,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             logging.exception("failed")
         print(f"mattecam: {error}", file=sys.stderr)
         return WRONG_USE if isinstance(error, UsageError) or isinstance(error.__cause__, UsageError) else FAILED
+    except ModuleNotFoundError as error:
+        if options.debug or (error.name or "app").split(".")[0] in ("app", "matting_core"):
+            raise
+        print(
+            f"mattecam: {sys.executable} has no package {error.name}. Start Mattecam with: python3 scripts/start.py",
+            file=sys.stderr,
+        )
+        return FAILED
     except KeyboardInterrupt:
         return FAILED
     except BrokenPipeError:
