@@ -117,7 +117,6 @@ def calibrate(store: ModelStore, path: Path | None = None) -> Measured:
     Raises ModelError for a missing network, SettingsError if the result cannot be written.
     """
     blob = _blob(SIZE)
-    cores = psutil.cpu_count(logical=False) or 1
     ways: dict[str, tuple[str, str, int]] = {}
     timings: dict[str, list[Timing]] = {}
     measured: dict[tuple[str, bool], list[Timing]] = {}
@@ -132,7 +131,7 @@ def calibrate(store: ModelStore, path: Path | None = None) -> Measured:
         timings[preset.name] = measured[key]
         chosen = choose(measured[key], possible[0])
         height, width = network_size(SIZE[1], SIZE[0], preset.long_side)
-        ways[preset.name] = leave_a_core(network, chosen, _blob((width, height)), cores)
+        ways[preset.name] = leave_a_core(network, chosen, _blob((width, height)))
     memory = Measured(
         version=VERSION, machine=this_machine(store), ways=ways, timings={name: _rows(t) for name, t in timings.items()}
     )

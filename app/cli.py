@@ -38,10 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if options.debug or (error.name or "app").split(".")[0] in ("app", "matting_core"):
             raise
-        print(
-            f"mattecam: {sys.executable} has no package {error.name}. Start Mattecam with: python3 scripts/start.py",
-            file=sys.stderr,
-        )
+        start = Path(__file__).parents[1] / "scripts" / "start.py"
+        mend = f"Start Mattecam with: python3 {start}" if start.exists() else "Install Mattecam anew."
+        print(f"mattecam: {sys.executable} has no package {error.name}. {mend}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         return FAILED

@@ -61,10 +61,15 @@ class Demand:
         """The window has asked for a preview, so it is on show."""
         self._preview_at_s = time.monotonic()
 
+    @property
+    def previewed(self) -> bool:
+        """Whether the window shows the picture."""
+        return time.monotonic() - self._preview_at_s < PREVIEW_COUNTS_S
+
     def update(self, may_rest: bool, sure: bool, virtual: bool) -> None:
         """Decide anew. may_rest: the setting. sure: something takes every canvas. virtual: the virtual camera is on."""
         now_s = time.monotonic()
-        sure |= not may_rest or now_s - self._preview_at_s < PREVIEW_COUNTS_S
+        sure |= not may_rest or self.previewed
         if not sure and not self._seems_read(now_s, virtual):
             if now_s - self._asked_at_s > REST_AFTER_S:
                 self.wanted.clear()

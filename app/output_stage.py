@@ -16,7 +16,6 @@ from app.board import Board
 from app.demand import Demand
 from app.mailbox import Mailbox
 from app.matting_stage import Blank
-from app.pulse import Pulse
 from app.settings import Settings
 from app.sinks import Sinks
 from app.slate import draw_slate, reason
@@ -33,11 +32,14 @@ log = logging.getLogger(__name__)
 KEEP_ALIVE_S = 0.1
 """An output is fed at least this often, so that a reader does not take it for dead."""
 ANIMATION_S = 1 / 30
+PERIOD, LATE = 0.97, 0.2
+"""Of 1 / output_fps: what lies between two pictures, and what one that was late is made up for. A camera's clock is
+never quite this machine's: at the very same rate its frames would wait longer and longer, were it not for those 3 %."""
 STALE_S = 1.0
 """A frame is shown at most this long: a person frozen for longer would look live and not be."""
 PREVIEW_S = 1 / 30
 UNWATCHED_PREVIEW_S = 1.0
-"""Between previews that nobody takes; it is also how long nobody must have taken one."""
+"""Between previews that nobody takes."""
 PREVIEW_LONG_SIDE = 960
 
 
@@ -66,7 +68,6 @@ class OutputStage:
         self._open_sinks = open_sinks
         self._demand = demand
         self._look_around = look_around
-        self.pulse = Pulse()
         self._commands: queue.SimpleQueue[Callable[[Sinks], None]] = queue.SimpleQueue()
         self._backgrounds = BackgroundLoader(*size, board)
         self._compositor = Compositor(*size)
@@ -74,11 +75,10 @@ class OutputStage:
         self._slates: dict[str, Image] = {}
         self._last: MattedFrame | None = None
         self._fresh_at_s = 0.0
-        self._taken_at_s = 0.0
+        self._due_s = 0.0
         self._newest_canvas: Image | None = None
         self._newest_alpha: Alpha | None = None
         self._preview_at_s = 0.0
-        self._preview_taken_at_s = 0.0
         self._preview_serial = 0
         self._preview: Preview | None = None
 
@@ -89,7 +89,6 @@ class OutputStage:
     def take_preview(self) -> Preview | None:
         """The newest preview, once. Any thread; who asks counts as watching."""
         self._demand.preview_taken()
-        self._preview_taken_at_s = time.monotonic()
         preview, self._preview = self._preview, None
         return preview
 
@@ -126,11 +125,12 @@ class OutputStage:
         """Wait for what is due next, a new frame, an animated background or a sign of life, and send it."""
         background = self._backgrounds.current(settings)
         animated = background is not None and background.animated and self._last is not None
-        pause_s = self._taken_at_s + 0.8 / settings.output_fps - time.monotonic()
+        pause_s = self._due_s - time.monotonic()
         if pause_s > 0:
             stopping.wait(pause_s)
         item = self._inbox.take(ANIMATION_S if animated else KEEP_ALIVE_S)
-        now_s = self._taken_at_s = time.monotonic()
+        now_s = time.monotonic()
+        self._due_s = max(self._due_s + PERIOD / settings.output_fps, now_s - LATE / settings.output_fps)
         fresh = isinstance(item, MattedFrame)
         if isinstance(item, MattedFrame):
             self._last, self._fresh_at_s = item, now_s
@@ -183,15 +183,13 @@ class OutputStage:
         self._make_preview(slate, None)
 
     def _send(self, sinks: Sinks, canvas: Image, alpha: Alpha | None, now_s: float) -> None:
-        with self.pulse:
-            sinks.send(canvas, alpha, now_s)
+        sinks.send(canvas, alpha, now_s)
         self._newest_canvas, self._newest_alpha = canvas, alpha
         self._stats.count("sent")
 
     def _make_preview(self, canvas: Image, before: Image | None) -> None:
         now_s = time.monotonic()
-        watched = now_s - self._preview_taken_at_s < UNWATCHED_PREVIEW_S
-        if now_s - self._preview_at_s < (PREVIEW_S * 0.9 if watched else UNWATCHED_PREVIEW_S):
+        if now_s - self._preview_at_s < (PREVIEW_S * 0.9 if self._demand.previewed else UNWATCHED_PREVIEW_S):
             return
         self._preview_at_s = now_s
         self._preview_serial += 1

@@ -15,7 +15,7 @@ from app.mailbox import Mailbox
 from app.matting_stage import Blank
 from app.output import Output
 from app.output_stage import OutputStage
-from app.pulse import Watchdog
+from app.pulse import Pulse, Watchdog
 from app.settings import RESTART_FIELDS, Settings, parse_size
 from app.sinks import Sinks, VirtualFactory
 from app.stats import StatsRecorder
@@ -73,6 +73,7 @@ class Pipeline:
         self._paused = threading.Event()
         self._failed = threading.Event()
         self.failure: StageFailed | None = None
+        self._feeding = Pulse()
         self._output = OutputStage(
             lambda: self.settings,
             self.size,
@@ -141,12 +142,6 @@ class Pipeline:
         """The figures with the latency over the whole run."""
         return self.recorder.snapshot(whole_run=True)
 
-    @property
-    def ended(self) -> bool:
-        """Whether every thread has ended, but for those that were given up while it ran."""
-        now_s = time.monotonic()
-        return self._upstream.join(now_s) and self._output_worker.join(0.0)
-
     def dismiss(self, key: str) -> None:
         """Take a notice down."""
         self.board.clear(key)
@@ -156,22 +151,25 @@ class Pipeline:
         return self._failed.wait(timeout_s)
 
     def stop(self, timeout_s: float = FINISH_S) -> bool:
-        """Stop and join every thread; True when the outputs have ended in time, so that nothing is lost.
+        """Stop; True when the outputs have ended in time, so that nothing is lost. They get a last slate.
 
-        The outputs get a last slate. A camera that is being opened, a model that is being loaded and whatever is
-        stuck in a driver or a library are left behind after HANG_AT_STOP_S: see app.cli.leave.
+        A camera that is being opened, a model that is being loaded and whatever is stuck in a driver or a library are
+        left behind after HANG_AT_STOP_S: see app.cli.leave.
         """
         began_s = time.monotonic()
         with self._swap:
             self._stopping = True
         self._upstream.ask_to_stop()
         self._output_worker.ask_to_stop()
-        if not self._upstream.join(began_s + min(timeout_s, HANG_AT_STOP_S)):
+        feeding = Watchdog(self._feeding)
+        upstream_s, until_s = began_s + min(timeout_s, HANG_AT_STOP_S), began_s + timeout_s
+        while not (gone := self._upstream.join(time.monotonic() + 0.1)) and time.monotonic() < upstream_s:
+            feeding.stuck_s(time.monotonic())
+        if not gone:
             log.warning("a camera or a network did not let go in time and is left behind")
         self.matted.close()
-        watchdog = Watchdog(self._output.pulse)
-        while not (ended := self._output_worker.join(0.1)) and time.monotonic() - began_s < timeout_s:
-            if watchdog.stuck_s(time.monotonic()) > HANG_AT_STOP_S:
+        while not (ended := self._output_worker.join(0.1)) and time.monotonic() < until_s:
+            if feeding.stuck_s(time.monotonic()) > HANG_AT_STOP_S:
                 break
         if not ended:
             log.error("an output did not end in time")
@@ -225,6 +223,7 @@ class Pipeline:
             self.parts.outputs,
             self.parts.must_open,
             self.parts.open_virtual_camera,
+            self._feeding,
         )
 
     def _count_unsent(self, item: MattedFrame | Blank) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from app.board import Board
 from app.output import Output
+from app.pulse import Pulse
 from app.recorder import RecorderOutput
 from app.settings import Settings
 from app.slate import OFF, draw_slate
@@ -32,7 +33,8 @@ class Sinks:
     """Fans a canvas out to the virtual camera, to fixed outputs and to a recording.
 
     The virtual camera is opened once and then kept to the end: a closed loopback device may not open again. Switched
-    off in the settings it is sent a slate. must_open: a virtual camera that cannot be opened ends the stage.
+    off in the settings it is sent a slate. must_open: a virtual camera that cannot be opened ends the stage. pulse:
+    entered while the virtual camera is fed; a file may be slow, and is waited for.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Sinks:
         fixed: tuple[Output, ...] = (),
         must_open: bool = False,
         virtual_factory: VirtualFactory = VirtualCameraOutput,
+        pulse: Pulse | None = None,
     ) -> None:
         self._size = size
         self._fps = fps
@@ -50,6 +53,7 @@ class Sinks:
         self._fixed = list(fixed)
         self._must_open = must_open
         self._virtual_factory = virtual_factory
+        self._pulse = pulse or Pulse()
         self._virtual: Output | None = None
         self._virtual_on = False
         self._retry_at_s = 0.0
@@ -90,7 +94,8 @@ class Sinks:
         if self._virtual is not None:
             shown = (canvas, alpha) if self._virtual_on else (self._off_slate, None)
             try:
-                self._virtual.send(*shown, at_s)
+                with self._pulse:
+                    self._virtual.send(*shown, at_s)
             except OutputError as error:
                 self._board.say("virtual-camera", error)
                 self._virtual.close()

@@ -11,7 +11,7 @@ import numpy as np
 
 from matting_core.engine import Network, create_engine
 from matting_core.engine_openvino import INT8_SUFFIX, PRECISIONS, processor_precisions
-from matting_core.errors import EngineError, ModelError
+from matting_core.errors import EngineError, InferenceFailed, ModelError
 from matting_core.frames import FloatAlpha
 from matting_core.preprocess import Blob
 
@@ -22,9 +22,10 @@ MOST_DIFFERENCE = 0.006
 """Mean |Δα| from float32 up to which a faster way counts."""
 WORTH = 1.05
 """A way must be this many times as fast as the usual one to take its place; less is noise."""
-LIGHT_MS = 14.0
-"""A network that takes no longer than this holds 60 frames a second, with room for what its thread does besides."""
-LIGHT_ROUNDS = 9
+LIGHT_MS = 13.0
+"""What a network may take at most to hold 60 frames a second: 16.7 ms less the 3.7 ms that its thread does besides at
+1080p (docs/speed.md, fit, preprocess, stabilise and alpha)."""
+LIGHT_ROUNDS, HEAVY_ROUNDS = 9, 2
 
 
 class Way(NamedTuple):
@@ -108,23 +109,36 @@ def choose(timings: Sequence[Timing], usual: Way) -> Way:
     return best.way
 
 
-def leave_a_core(network: Network, way: Way, blob: Blob, cores: int) -> Way:
-    """The way with one thread fewer than there are cores, if the network is light enough to hold 60 fps like that.
+def leave_a_core(network: Network, way: Way, blob: Blob) -> Way:
+    """The way with one thread fewer than OpenVINO would take, if the network is light enough to hold 60 fps like that.
 
     The camera, the blend and the caller's programs then do not wait for a core, nor the network's threads, which wait
     for each other, for one that was taken from them. blob: of the size that the network will run at.
     """
-    if way.engine != "openvino" or cores < 2:
+    if way.engine != "openvino":
         return way
-    fewer = way._replace(threads=cores - 1)
-    engine = create_engine(fewer.engine, network._replace(arithmetic=fewer.arithmetic, threads=fewer.threads))
+    try:
+        threads, took_ms = _shortest(network, way, blob)
+        if threads < 2 or took_ms > LIGHT_MS:
+            return way
+        fewer = way._replace(threads=threads - 1)
+        _, took_ms = _shortest(network, fewer, blob)
+    except (EngineError, ModelError, InferenceFailed) as error:
+        log.info("%s: %s", way, error)
+        return way
+    return fewer if took_ms <= LIGHT_MS else way
+
+
+def _shortest(network: Network, way: Way, blob: Blob) -> tuple[int, float]:
+    """On how many threads a way runs, and its shortest time: what else the machine does only ever makes it longer."""
+    engine = create_engine(way.engine, network._replace(arithmetic=way.arithmetic, threads=way.threads))
     try:
         engine.predict(blob)
-        times = []
-        for _ in range(LIGHT_ROUNDS):
+        times: list[float] = []
+        while len(times) < HEAVY_ROUNDS or (len(times) < LIGHT_ROUNDS and min(times) <= 2 * LIGHT_MS):
             began_s = time.perf_counter()
             engine.predict(blob)
             times.append((time.perf_counter() - began_s) * 1e3)
+        return getattr(engine, "threads", 1), min(times)
     finally:
         engine.close()
-    return fewer if statistics.median(times) <= LIGHT_MS else way

@@ -29,14 +29,15 @@ def processor_precisions() -> tuple[str, ...]:
 class OpenVinoEngine:
     """MattingEngine through OpenVINO, compiled for one input size at a time (static shapes run faster).
 
-    precision: 'f32', or one of PRECISIONS for what is not computed in int8. threads: 0: as many as OpenVINO likes.
+    precision: 'f32', or one of PRECISIONS for what is not computed in int8. threads: 0: as many as OpenVINO likes;
+    once it has run on a processor, as many as it took.
     """
 
     def __init__(self, name: str, model: Path, precision: str = "f32", threads: int = 0) -> None:
         self.name = name
         self._device = DEVICES[name]
         self._precision = precision
-        self._threads = threads
+        self.threads = threads
         self._shape: tuple[int, ...] | None = None
         self._request: Any = None
         try:
@@ -79,9 +80,10 @@ class OpenVinoEngine:
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": self._precision,
         }
-        if self._threads:
-            options["INFERENCE_NUM_THREADS"] = self._threads
+        if self.threads:
+            options["INFERENCE_NUM_THREADS"] = self.threads
         compiled = self._core.compile_model(self._model, self._device, options)
+        self.threads = int(compiled.get_property("INFERENCE_NUM_THREADS")) if self._device == "CPU" else 0
         self._request = compiled.create_infer_request()
         self._shape = shape
 

@@ -43,5 +43,5 @@ class LivePipeline(Protocol):
         ...
 
     def stop(self) -> bool:
-        """Join the threads; True when all have ended."""
+        """End; True when the outputs have ended in time, so that nothing is lost."""
         ...

@@ -68,7 +68,7 @@ def read_onnx_state(path: Path, model: MODNet) -> dict[str, Tensor]:
 
 
 def recognise(path: Path) -> ModnetConfig:
-    """What network an ONNX file holds, from the names that an export of ours keeps; without them, the released one.
+    """A slim network of full backbone width by the names in its file, as our export keeps them; else the released one.
 
     Raises ModelError if the file cannot be read.
     """
@@ -76,7 +76,7 @@ def recognise(path: Path) -> ModnetConfig:
     if "hr_branch.fold.weight" not in shapes:
         return ModnetConfig()
     easpp = "lr_branch.se_block.across_channels.weight" in shapes
-    width = shapes.get("hr_branch.tohr_enc2x.0.weight", (0,))[0]
+    width = (shapes.get("hr_branch.tohr_enc2x.0.weight") or (0,))[0]
     try:
         return ModnetConfig("easpp" if easpp else "se", width, branches="slim")
     except UsageError as error:

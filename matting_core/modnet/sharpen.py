@@ -3,9 +3,13 @@
     python -m matting_core.modnet.sharpen CHECKPOINT PAIRS --output CHECKPOINT [--long-side 480] [--pictures 100]
 
 A network that learnt from dark, blurred and noisy pictures stays unsure on clear ones: too much of a rim is half
-transparent. Its matte is σ(z); σ(κz) moves no edge, and κ is the one of FACTORS with the lowest mean |α − α_g| on PAIRS
-(the clean training pictures, never those that it is judged by). κ goes into the last convolution, so that it costs
-nothing in use. After Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, section 4.2.
+transparent. Its matte is σ(z); σ(κz) moves no edge, and κ is the one of FACTORS with the lowest mean |α − α_g| on
+PAIRS: the clean training pictures, never those that it is judged by. κ goes into the last convolution, so that it costs
+nothing in use. The output is a network to export, not a run to resume.
+
+This is temperature scaling, T = 1/κ (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, section 4.2),
+but for its measure, which is the matte's error, and for its pictures: on those it has learnt from a network is surer
+than elsewhere, so κ rather comes out too small.
 """
 
 import argparse

@@ -31,7 +31,7 @@ def made_up_times(monkeypatch: pytest.MonkeyPatch) -> None:
         calibration, "possible_ways", lambda net: [INT8, FLOAT32, BF16] if net.int8 else [FLOAT32, BF16]
     )
 
-    def leave_a_core(network: Network, way: Way, _blob: object, _cores: int) -> Way:
+    def leave_a_core(network: Network, way: Way, _blob: object) -> Way:
         return way._replace(threads=1) if network.float32.stem == "mattecam_fast" else way
 
     monkeypatch.setattr(calibration, "time_ways", time_ways)

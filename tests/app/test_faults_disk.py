@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from matting_core import atomic
 from matting_core.download import download
 from matting_core.errors import ModelError, SettingsError
 from matting_core.pictures import read_image
-from tests.support.rig import Rig
+from tests.support.rig import Rig, stages_alive
 from tests.support.room import HEIGHT, WIDTH
 
 FULL, READ_ONLY = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), OSError(errno.EROFS, os.strerror(errno.EROFS))
@@ -172,6 +173,32 @@ class RecordedToo:
     def close(self) -> None:
         self.closed = True
         self._recorder.close()
+
+
+def test_a_recording_on_a_slow_disk_is_finished_when_the_program_is_closed(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One write takes longer than a virtual camera's may before it is given up."""
+    film, writing = tmp_path / "film.mp4", threading.Event()
+    send, slow = RecorderOutput.send, [2.5]
+
+    def slow_send(self: RecorderOutput, *canvas: object) -> None:
+        if writing.is_set() and slow:
+            time.sleep(slow.pop())
+        send(self, *canvas)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(RecorderOutput, "send", slow_send)
+    pipeline = rig.build()
+    rig.until(rig.shows_person)
+    pipeline.start_recording(film)
+    rig.until(lambda: pipeline.status().recording != "")
+    writing.set()
+    rig.until(lambda: not slow)
+    assert pipeline.stop()
+    assert not stages_alive()
+    assert frames_in(film) > 0
+    with av.open(str(film)) as container:
+        assert container.duration
 
 
 @DISKS

@@ -18,7 +18,7 @@ from matting_core.arithmetic import (
     time_ways,
 )
 from matting_core.engine import Network, create_engine
-from matting_core.engine_openvino import processor_precisions
+from matting_core.engine_openvino import OpenVinoEngine, processor_precisions
 from matting_core.errors import EngineError
 from matting_core.frames import FloatAlpha
 from matting_core.preprocess import Blob
@@ -95,37 +95,60 @@ def test_every_possible_way_runs_and_says_what_it_is(tmp_path: Path) -> None:
     assert seen == ["OpenVINO CPU float32", *halves, "CPUExecutionProvider"]
 
 
-@pytest.mark.parametrize(
-    ("way", "cores", "took_ms", "threads"),
-    [(INT8, 4, LIGHT_MS - 1, 3), (INT8, 4, LIGHT_MS + 1, 0), (INT8, 1, 1.0, 0), (ORT, 4, 1.0, 0)],
-)
-def test_only_a_light_network_leaves_a_core(
-    monkeypatch: pytest.MonkeyPatch, way: Way, cores: int, took_ms: float, threads: int
-) -> None:
+def fast_engines(monkeypatch: pytest.MonkeyPatch, took_ms: dict[int, float]) -> list[Network]:
+    """Engines that take so long on so many threads, 0 being all 4; returns what was asked for."""
     now_s = 0.0
     asked: list[Network] = []
 
     class Timed(Constant):
+        def __init__(self, threads: int) -> None:
+            super().__init__(0.5)
+            self.took_ms = took_ms[threads]
+            self.threads = threads or 4
+
         def predict(self, blob: Blob) -> FloatAlpha:
             nonlocal now_s
-            now_s += took_ms / 1e3
+            now_s += self.took_ms / 1e3
             return super().predict(blob)
 
     def create(_name: str, network: Network) -> Constant:
         asked.append(network)
-        return Timed(0.5)
+        if network.threads not in took_ms:
+            raise EngineError("Not here.", "")
+        return Timed(network.threads)
 
     monkeypatch.setattr(arithmetic, "create_engine", create)
     monkeypatch.setattr(arithmetic.time, "perf_counter", lambda: now_s)
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("way", "took_ms", "threads", "tried"),
+    [
+        (INT8, {0: 9.0, 3: LIGHT_MS - 0.1}, 3, [0, 3]),
+        (INT8, {0: 9.0, 3: LIGHT_MS + 0.1}, 0, [0, 3]),
+        (INT8, {0: LIGHT_MS + 0.1}, 0, [0]),
+        (INT8, {0: 9.0}, 0, [0, 3]),
+        (INT8, {}, 0, [0]),
+        (ORT, {}, 0, []),
+    ],
+    ids=["light", "light on all cores only", "heavy", "fewer threads fail", "no such engine", "not OpenVINO"],
+)
+def test_only_a_light_network_leaves_a_core(
+    monkeypatch: pytest.MonkeyPatch, way: Way, took_ms: dict[int, float], threads: int, tried: list[int]
+) -> None:
+    asked = fast_engines(monkeypatch, took_ms)
     blob = np.zeros((1, 3, 32, 32), np.float32)
-    assert leave_a_core(Network(Path("any.onnx")), way, blob, cores) == way._replace(threads=threads)
-    assert [network.threads for network in asked] == ([3] if cores == 4 and way is INT8 else [])
+    assert leave_a_core(Network(Path("any.onnx")), way, blob) == way._replace(threads=threads)
+    assert [network.threads for network in asked] == tried
 
 
-def test_openvino_computes_with_the_threads_it_is_told(tmp_path: Path) -> None:
-    network = Network(write_network(tmp_path / "tiny.onnx"), arithmetic="float32", threads=1)
-    engine = create_engine("openvino", network)
-    engine.predict(np.zeros((1, 3, 32, 32), np.float32))
-    compiled = engine._request.get_compiled_model()  # type: ignore[attr-defined]
-    assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
-    engine.close()
+def test_openvino_computes_with_the_threads_it_is_told_and_says_how_many(tmp_path: Path) -> None:
+    network = Network(write_network(tmp_path / "tiny.onnx"), arithmetic="float32")
+    blob = np.zeros((1, 3, 32, 32), np.float32)
+    for wanted in (0, 1):
+        engine = create_engine("openvino", network._replace(threads=wanted))
+        assert isinstance(engine, OpenVinoEngine)
+        engine.predict(blob)
+        assert engine.threads == wanted or (wanted == 0 and engine.threads >= 1)
+        engine.close()

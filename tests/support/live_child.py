@@ -11,7 +11,7 @@ from pathlib import Path
 from app import pipeline as pipeline_module
 from app.pipeline import Parts, Pipeline
 from app.run_command import _signals
-from tests.support.rig import SETTINGS, shows_person
+from tests.support.rig import SETTINGS, shows_person, stages_alive
 from tests.support.room import GreenEngine, GreenEngines, Memory, RoomSource
 
 
@@ -51,7 +51,7 @@ def main() -> None:
             tell()
         began_s = time.monotonic()
         ended = pipeline.stop(10.0)
-        tell(ended=ended, took_s=time.monotonic() - began_s)
+        tell(ended=ended and not stages_alive(), took_s=time.monotonic() - began_s)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """A live pipeline on made-up devices, whose every canvas is scanned for the room."""
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -57,12 +58,18 @@ class Rig:
         began_s = time.monotonic()
         assert self.pipeline.stop(), "the output did not end"
         if left_behind:
-            assert not self.pipeline.ended
+            assert stages_alive()
         else:
-            self.until(lambda: self.pipeline.ended, 1.0)
+            self.until(lambda: not stages_alive(), 1.0)
         assert time.monotonic() - began_s < 2.0
         assert self.memory.leaks == 0, "the room was sent"
         assert self.memory.closed
+
+
+def stages_alive() -> list[str]:
+    """Which of the pipeline's threads have not ended."""
+    stages = {"mattecam-capture", "mattecam-matting", "mattecam-output"}
+    return [thread.name for thread in threading.enumerate() if thread.name in stages]
 
 
 def shows_person(memory: Memory) -> bool:

@@ -7,6 +7,7 @@ import argparse
 import fcntl
 import json
 import os
+import signal
 import struct
 import time
 
@@ -56,13 +57,19 @@ def main() -> None:
     size = (options.width, options.height)
     node = os.open(options.device, os.O_RDWR)
     set_format(node, size, options.format)
+    faulty, shown = Fault(), 0
     due = time.monotonic()
     for count in range(1, options.count + 1):
-        shown = min(count, options.frozen[0]) if within(count, options.frozen) else count
-        picture = PICTURES["black" if within(count, options.black) else options.picture]
-        scale = 2 if within(count, options.half) else 1
+        if not faulty.on:
+            shown = count
+        picture = PICTURES["black" if faulty.on and options.fault == "black" else options.picture]
+        scale = 2 if faulty.on and options.fault == "half" else 1
         flash = options.flash_every > 0 and count // options.flash_every % 2 == 1
-        image = room_picture(size, count, True) if flash else picture((size[0] // scale, size[1] // scale), shown)
+        image = (
+            room_picture(size, count, True)
+            if flash
+            else picture((size[0] // scale, size[1] // scale), shown if options.fault == "frozen" else count)
+        )
         data = encode(image, options.format)
         if options.damage_every and count % options.damage_every == 0:
             data = data[: len(data) // 3]
@@ -73,9 +80,17 @@ def main() -> None:
         due = max(due + 1 / options.fps, at_s)
 
 
-def within(count: int, span: list[int]) -> bool:
-    """Whether a picture's count lies in [FROM, TO)."""
-    return span[0] <= count < span[1]
+class Fault:
+    """Whether the fault is on; SIGUSR1 switches it on, SIGUSR2 off."""
+
+    def __init__(self) -> None:
+        self.on = False
+        signal.signal(signal.SIGUSR1, lambda *_: self.switch(True))
+        signal.signal(signal.SIGUSR2, lambda *_: self.switch(False))
+
+    def switch(self, on: bool) -> None:
+        """Let the next picture have the fault, or not."""
+        self.on = on
 
 
 def _options() -> argparse.Namespace:
@@ -89,15 +104,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=65535)
     parser.add_argument("--flash-every", type=int, default=0, metavar="N", help="flash N pictures long, every N")
     parser.add_argument("--damage-every", type=int, default=0, metavar="N", help="cut every Nth picture short")
-    for name, what in (("black", "are black"), ("frozen", "are all the first of them"), ("half", "have half the size")):
-        parser.add_argument(
-            f"--{name}",
-            type=int,
-            nargs=2,
-            default=[0, 0],
-            metavar=("FROM", "TO"),
-            help=f"pictures FROM to TO - 1 {what}",
-        )
+    parser.add_argument("--fault", choices=("black", "frozen", "half"), help="what pictures are while it is on")
     return parser.parse_args()
 
 
