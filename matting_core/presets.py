@@ -10,6 +10,8 @@ AUTO_MODEL = "auto"
 AUTO_PRESET = "auto"
 """Live only: moves between the presets so that the camera's rate is held (`governor.py`)."""
 FLOAT_COST = 2.5
+RUNG = 1.25
+"""A preset must cost this many times the one before to be a rung of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Preset:
 PRESETS = {
     preset.name: preset
     for preset in (
-        Preset("fast", 512, model=FAST),
+        Preset("fast", 480, model=FAST),
         Preset("balanced", 512),
         Preset("quality", 640),
         Preset("ultra", 768, int8=False),
@@ -75,10 +77,10 @@ def live_preset(name: str) -> Preset:
 def ladder(chosen: str | None = None) -> tuple[Preset, ...]:
     """The presets that AUTO_PRESET moves between, the lightest first.
 
-    chosen: the user's own model; presets that would run it at the size of the one before are left out.
+    chosen: the user's own model; presets that would run it at nearly the size of the one before are left out.
     """
     rungs: list[Preset] = []
     for preset in PRESETS.values():
-        if not rungs or preset.relative_cost(chosen) > rungs[-1].relative_cost(chosen):
+        if not rungs or preset.relative_cost(chosen) >= RUNG * rungs[-1].relative_cost(chosen):
             rungs.append(preset)
     return tuple(rungs)
