@@ -37,7 +37,7 @@ class Preset:
         """
         own = chosen not in (None, AUTO_MODEL, RELEASED, FAST)
         network = 1.0 if self.model_for(chosen) == FAST else 4.0
-        return network * (self.long_side / 512) ** 2 * (1.0 if self.int8 and not own else FLOAT_COST)
+        return network * (self.long_side / 480) ** 2 * (1.0 if self.int8 and not own else FLOAT_COST)
 
 
 PRESETS = {
