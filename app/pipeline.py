@@ -166,7 +166,7 @@ class Pipeline:
         while not (gone := self._upstream.join(time.monotonic() + 0.1)) and time.monotonic() < upstream_s:
             feeding.stuck_s(time.monotonic())
         if not gone:
-            log.warning("a camera or a network did not let go in time and is left behind")
+            log.info("a camera or a network did not let go in time and is left behind")
         self.matted.close()
         while not (ended := self._output_worker.join(0.1)) and time.monotonic() < until_s:
             if feeding.stuck_s(time.monotonic()) > HANG_AT_STOP_S:

@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 MODPROBE = "sudo modprobe v4l2loopback exclusive_caps=1 card_label=Mattecam"
 SYS_VIRTUAL = Path("/sys/devices/virtual/video4linux")
+LOOPBACK_FORMAT = "YU12"
+"""What v4l2loopback calls the I420 that we feed it."""
 _MEND_MISSING = {
     "Linux": f"Install the driver: 'sudo apt install v4l2loopback-dkms', then '{MODPROBE}'. If modprobe says "
     "'Key was rejected', Secure Boot is on: enrol the DKMS key ('sudo mokutil --import /var/lib/dkms/mok.pub') or "
@@ -211,14 +213,22 @@ def _first_line(causes: list[Exception]) -> str:
 
 
 def _check_format(name: str, size: tuple[int, int]) -> None:
-    """v4l2loopback keeps the size that another program set, without an error; pictures would come out sheared."""
+    """v4l2loopback keeps what another program set, without an error; pictures would come out as noise, or sheared."""
     try:
         told = (SYS_VIRTUAL / Path(name).name / "format").read_text(encoding="ascii")
     except (OSError, ValueError):
         return
-    held = re.search(r"(\d+)x(\d+)", told)
-    if held and (int(held[1]), int(held[2])) != size:
+    held = re.search(r"(?:(\w{4}):)?(\d+)x(\d+)", told)
+    if held is None:
+        return
+    if held[1] not in (None, LOOPBACK_FORMAT):
         raise OutputError(
-            f"The virtual camera {name} is held at {held[0]} by another program.",
-            f"Close the program that watches it, or set the output size to {held[0]}.",
+            f"The virtual camera {name} is in use by another program, which feeds it {held[1]} pictures.",
+            "Close the other program, or choose another virtual camera.",
+        )
+    if (int(held[2]), int(held[3])) != size:
+        wanted = f"{held[2]}x{held[3]}"
+        raise OutputError(
+            f"The virtual camera {name} is held at {wanted} by another program.",
+            f"Close the program that watches it, or set the output size to {wanted}.",
         )

@@ -251,11 +251,18 @@ def test_closing_twice_frees_once_and_sending_after_is_lost(fake):
         camera.send(canvas(), None, 0.0)
 
 
-def test_a_device_held_at_another_size_is_refused(fake, monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("told", "problem"),
+    [
+        ("YU12:640x480@30/1\n", "held at 640x480"),
+        (f"YUYV:{SIZE[0]}x{SIZE[1]}@30/1\n", "in use by another program, which feeds it YUYV pictures"),
+    ],
+)
+def test_a_device_held_at_another_size_or_format_is_refused(fake, monkeypatch, tmp_path, told, problem):
     (tmp_path / "Fake Camera").mkdir()
-    (tmp_path / "Fake Camera" / "format").write_text("YU12:640x480@30/1\n")
+    (tmp_path / "Fake Camera" / "format").write_text(told)
     monkeypatch.setattr(virtual_camera, "SYS_VIRTUAL", tmp_path)
-    with pytest.raises(OutputError, match="held at 640x480"):
+    with pytest.raises(OutputError, match=problem):
         VirtualCameraOutput(SIZE, 30)
     assert fake.closed == 1
 

@@ -57,19 +57,13 @@ def main() -> None:
     size = (options.width, options.height)
     node = os.open(options.device, os.O_RDWR)
     set_format(node, size, options.format)
-    faulty, shown = Fault(), 0
+    faulty = Fault()
     due = time.monotonic()
     for count in range(1, options.count + 1):
-        if not faulty.on:
-            shown = count
         picture = PICTURES["black" if faulty.on and options.fault == "black" else options.picture]
         scale = 2 if faulty.on and options.fault == "half" else 1
         flash = options.flash_every > 0 and count // options.flash_every % 2 == 1
-        image = (
-            room_picture(size, count, True)
-            if flash
-            else picture((size[0] // scale, size[1] // scale), shown if options.fault == "frozen" else count)
-        )
+        image = room_picture(size, count, True) if flash else picture((size[0] // scale, size[1] // scale), count)
         data = encode(image, options.format)
         if options.damage_every and count % options.damage_every == 0:
             data = data[: len(data) // 3]
@@ -104,7 +98,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=65535)
     parser.add_argument("--flash-every", type=int, default=0, metavar="N", help="flash N pictures long, every N")
     parser.add_argument("--damage-every", type=int, default=0, metavar="N", help="cut every Nth picture short")
-    parser.add_argument("--fault", choices=("black", "frozen", "half"), help="what pictures are while it is on")
+    parser.add_argument("--fault", choices=("black", "half"), help="what pictures are while it is on")
     return parser.parse_args()
 
 

@@ -107,7 +107,7 @@ class Program:
         try:
             code = self.process.wait(wait_s)
         except subprocess.TimeoutExpired:
-            raise CheckFailed(f"{self.name} did not end within {wait_s:.0f} s") from None
+            raise CheckFailed(f"{self.name} did not end within {wait_s:.0f} s; {self._last_words()}") from None
         for thread in self._threads:
             thread.join(5.0)
         return code
