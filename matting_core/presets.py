@@ -36,7 +36,7 @@ class Preset:
         chosen: the user's own model, which has no int8 form.
         """
         own = chosen not in (None, AUTO_MODEL, RELEASED, FAST)
-        network = 1.0 if self.model_for(chosen) == FAST else 4.0
+        network = 1.0 if self.model_for(chosen) == FAST else 2.5
         return network * (self.long_side / 480) ** 2 * (1.0 if self.int8 and not own else FLOAT_COST)
 
 
