@@ -9,7 +9,9 @@ FAST = "mattecam_fast"
 AUTO_MODEL = "auto"
 AUTO_PRESET = "auto"
 """Live only: moves between the presets so that the camera's rate is held (`governor.py`)."""
-FLOAT_COST = 2.5
+FAST_SIDE = 480
+RELEASED_COST, FLOAT_COST = 2.5, 2.5
+"""What a frame costs with the released network instead of the fast one, at one size, and in float32 instead of int8."""
 RUNG = 1.25
 """A preset must cost this many times the one before to be a rung of its own."""
 
@@ -36,14 +38,14 @@ class Preset:
         chosen: the user's own model, which has no int8 form.
         """
         own = chosen not in (None, AUTO_MODEL, RELEASED, FAST)
-        network = 1.0 if self.model_for(chosen) == FAST else 2.5
-        return network * (self.long_side / 480) ** 2 * (1.0 if self.int8 and not own else FLOAT_COST)
+        network = 1.0 if self.model_for(chosen) == FAST else RELEASED_COST
+        return network * (self.long_side / FAST_SIDE) ** 2 * (1.0 if self.int8 and not own else FLOAT_COST)
 
 
 PRESETS = {
     preset.name: preset
     for preset in (
-        Preset("fast", 480, model=FAST),
+        Preset("fast", FAST_SIDE, model=FAST),
         Preset("balanced", 512),
         Preset("quality", 640),
         Preset("ultra", 768, int8=False),

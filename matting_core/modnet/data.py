@@ -152,7 +152,7 @@ class UnlabelledDataset(Dataset[Tensor]):
         self._items: Sequence[Path | Image]
         if source.is_dir():
             files = sorted(path for path in source.iterdir() if _is_picture(path))
-            files = [files[index] for index in _spread(len(files), most)]
+            files = [files[index] for index in spread(len(files), most)]
             with ThreadPoolExecutor(READERS, "mattecam-data") as threads:
                 problems = list(threads.map(lambda path: _problem(read_image, path), files))
             self._items = [path for path, problem in zip(files, problems, strict=True) if not problem]
@@ -160,7 +160,7 @@ class UnlabelledDataset(Dataset[Tensor]):
         else:
             small = (shrink(frame, self._network_size(frame)) for frame in read_frames(source))
             frames = _thinned(small, most)
-            self._items = [frames[index] for index in _spread(len(frames), most)]
+            self._items = [frames[index] for index in spread(len(frames), most)]
         if not self._items:
             raise UsageError(f"{source} has no pictures that can be read.", "Give a video or a folder of pictures.")
 
@@ -234,7 +234,7 @@ def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
-def _spread(length: int, most: int | None) -> list[int]:
+def spread(length: int, most: int | None) -> list[int]:
     """At most `most` indices, evenly spread over `length`."""
     count = length if most is None else min(length, most)
     return [number * length // count for number in range(count)]

@@ -25,10 +25,11 @@ from tqdm import tqdm
 from matting_core.atomic import write_atomically
 from matting_core.engine import create_engine
 from matting_core.engine_names import ENGINE_NAMES
-from matting_core.errors import MattecamError, MediaError, OutputError, UsageError
+from matting_core.errors import MediaError, OutputError, UsageError
 from matting_core.frames import Alpha
 from matting_core.layouts import AUTO, LAYOUTS
 from matting_core.model_store import ModelStore
+from matting_core.modnet.commands import exit_code
 from matting_core.pairs import find_pairs, read_matte
 from matting_core.pictures import IMAGE_SUFFIXES, read_image
 from matting_core.predictor import matte_still
@@ -55,18 +56,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command in the module's docstring; its exit code."""
     arguments = _parser().parse_args(argv)
     try:
-        photos = find_photos(arguments.photos, arguments.layout)
-        written, skipped = teach(photos, arguments.output, arguments.model, arguments.engine)
-    except MattecamError as error:
-        print(error, file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
+        return exit_code(lambda: _run(arguments))
     except KeyboardInterrupt:
         print("Stopped. The same command goes on where this one was.", file=sys.stderr)
         return 130
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    photos = find_photos(arguments.photos, arguments.layout)
+    written, skipped = teach(photos, arguments.output, arguments.model, arguments.engine)
     if skipped:
         print(f"Skipped {len(skipped)} files: {' '.join(skipped)}", file=sys.stderr)
     print(json.dumps({"output": str(arguments.output), "pictures": len(photos) - len(skipped), "new": written}))
-    return 0
 
 
 def find_photos(folders: Sequence[Path], layout: str = AUTO) -> tuple[Photo, ...]:

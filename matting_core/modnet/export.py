@@ -22,10 +22,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from matting_core.errors import MattecamError, UsageError
+from matting_core.errors import UsageError
 from matting_core.frames import Image
 from matting_core.model_store import ModelStore, model_name
 from matting_core.modnet import require_train_extra
+from matting_core.modnet.commands import exit_code
 from matting_core.pictures import IMAGE_SUFFIXES, read_image
 
 if TYPE_CHECKING:  # these import torch, whose absence the command must be able to report
@@ -37,13 +38,7 @@ MOST_PHOTOS = 16
 def main(argv: Sequence[str] | None = None) -> int:
     """The command in the module's docstring; its exit code."""
     arguments = _parser().parse_args(argv)
-    try:
-        answer = _run(arguments)
-    except MattecamError as error:
-        print(error, file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
-    print(json.dumps(answer, ensure_ascii=False))
-    return 0
+    return exit_code(lambda: print(json.dumps(_run(arguments), ensure_ascii=False)))
 
 
 def _run(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -42,13 +42,17 @@ class Place(NamedTuple):
     norm_channels: int
 
 
-def read_onnx_state(path: Path, model: MODNet) -> dict[str, Tensor]:
-    """The state of `model`, without its training heads, from an ONNX file. Raises ModelError if it does not fit.
+def read_onnx(path: Path, config: ModnetConfig | None = None) -> tuple[MODNet, dict[str, Tensor]]:
+    """A network, and its state without the training heads from an ONNX file. Raises ModelError if that does not fit.
+
+    config: by default a slim network of full backbone width if the file has its names, as our export keeps them; else
+    the released one.
 
     A norm that is folded into its convolution becomes the identity: mean 0, variance 1, scale √(1 + ε), and the
     convolution's bias as shift where the network's convolution has none.
     """
     graph = _read(path)
+    model = MODNet(config or _recognise(graph, path.name))
     layers = {layer.name: layer for layer in _layers(graph)}
     places = list(_places(model))
     named = {place.name for place in places if place.name in layers}
@@ -64,15 +68,11 @@ def read_onnx_state(path: Path, model: MODNet) -> dict[str, Tensor]:
     if next(rest, None) is not None:
         raise ModelError(f"{path.name} holds more layers than MODNet has.", "Choose a released MODNet.")
     _put_loose(state, graph, model)
-    return state
+    return model, state
 
 
-def recognise(path: Path) -> ModnetConfig:
-    """A slim network of full backbone width by the names in its file, as our export keeps them; else the released one.
-
-    Raises ModelError if the file cannot be read.
-    """
-    shapes = {tensor.name: tuple(tensor.dims) for tensor in _read(path).initializer}
+def _recognise(graph: Any, name: str) -> ModnetConfig:
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     if "hr_branch.fold.weight" not in shapes:
         return ModnetConfig()
     easpp = "lr_branch.se_block.across_channels.weight" in shapes
@@ -80,7 +80,7 @@ def recognise(path: Path) -> ModnetConfig:
     try:
         return ModnetConfig("easpp" if easpp else "se", width, branches="slim")
     except UsageError as error:
-        raise ModelError(f"{path.name} holds another network than MODNet.", "Choose a released MODNet.") from error
+        raise ModelError(f"{name} holds another network than MODNet.", "Choose a released MODNet.") from error
 
 
 def _read(path: Path) -> Any:
@@ -100,10 +100,7 @@ def _layers(graph: Any) -> Iterator[Layer]:
     from onnx import numpy_helper
 
     raw = {tensor.name: tensor for tensor in graph.initializer}
-    consumers: dict[str, list[Any]] = {}
-    for node in graph.node:
-        for name in node.input:
-            consumers.setdefault(name, []).append(node)
+    consumers = _consumers(graph)
 
     def array(name: str) -> Array:
         return np.asarray(numpy_helper.to_array(raw[name]), np.float32)
@@ -122,6 +119,15 @@ def _layers(graph: Any) -> Iterator[Layer]:
             bias,
             tuple(array(name) for name in norm.input[1:5]) if norm is not None else (),
         )
+
+
+def _consumers(graph: Any) -> dict[str, list[Any]]:
+    """The nodes that read each value, in the order of the graph."""
+    consumers: dict[str, list[Any]] = {}
+    for node in graph.node:
+        for name in node.input:
+            consumers.setdefault(name, []).append(node)
+    return consumers
 
 
 def _attribute(node: Any, name: str) -> int:
@@ -170,6 +176,7 @@ def _put_loose(state: dict[str, Tensor], graph: Any, model: MODNet) -> None:
     from onnx import numpy_helper
 
     raw = {tensor.name: tensor for tensor in graph.initializer}
+    consumers = _consumers(graph)
     for name, place in model.state_dict().items():
         if name in state or name.startswith(HEADS) or place.ndim == 0:
             continue
@@ -177,15 +184,9 @@ def _put_loose(state: dict[str, Tensor], graph: Any, model: MODNet) -> None:
         if name in raw:
             found = [raw[name]]
         elif name.endswith(".across_scales"):
-            convolution = f"{name.removesuffix('across_scales')}across_channels.weight"
-            outputs = [node.output[0] for node in graph.node if convolution in node.input]
-            factors = [
-                [each for each in node.input if each in raw]
-                for output in outputs
-                for node in graph.node
-                if node.op_type == "Mul" and output in node.input
-            ]
-            found = [raw[names[0]] for names in factors if names]
+            uses = consumers.get(f"{name.removesuffix('across_scales')}across_channels.weight", [])
+            products = [node for use in uses for node in consumers.get(use.output[0], []) if node.op_type == "Mul"]
+            found = [raw[factor] for node in products for factor in node.input if factor in raw]
         parts = [np.asarray(numpy_helper.to_array(each), np.float32).ravel() for each in found]
         if sum(part.size for part in parts) == place.numel():
             state[name] = _tensor(np.concatenate(parts).reshape(tuple(place.shape)))

@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 
 from matting_core.atomic import write_atomically
-from matting_core.errors import MattecamError, ModelError, UsageError
+from matting_core.errors import ModelError, UsageError
 from matting_core.frames import Alpha, Image
 from matting_core.layouts import AUTO, LAYOUTS
 from matting_core.modnet import require_train_extra
+from matting_core.modnet.commands import exit_code
 from matting_core.openvino_import import import_openvino
 from matting_core.preprocess import MULTIPLE, Blob, shrink, to_blob
 from matting_core.quantised import pack
@@ -38,17 +39,11 @@ SEED = 0
 def main(argv: Sequence[str] | None = None) -> int:
     """The command in the module's docstring; its exit code."""
     arguments = _parser().parse_args(argv)
-    try:
-        require_train_extra(f"Quantising {arguments.weights.name}")
-        answer = _run(arguments)
-    except MattecamError as error:
-        print(error, file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
-    print(json.dumps(answer))
-    return 0
+    return exit_code(lambda: print(json.dumps(_run(arguments))))
 
 
 def _run(arguments: argparse.Namespace) -> dict[str, Any]:
+    require_train_extra(f"Quantising {arguments.weights.name}")
     import torch
 
     from matting_core.modnet.onnx_graph import onnx_graph
@@ -117,12 +112,11 @@ def _alpha(request: Any, blob: Blob) -> Any:
 def _blobs(folder: Path, layout: str, size: tuple[int, int], pictures: int) -> tuple[list[Blob], list[Blob]]:
     """Calibration samples, which have a webcam's faults, and clean ones of other pictures to compare on."""
     from matting_core.modnet.augment import WebcamLook
-    from matting_core.modnet.data import MattingDataset, readable_pairs
+    from matting_core.modnet.data import MattingDataset, readable_pairs, spread
     from matting_core.pairs import find_pairs, read_pair
 
     found = readable_pairs(find_pairs(folder, layout).pairs).pairs
-    count = min(len(found), pictures + pictures // (HELD_OUT - 1))
-    chosen = [found[number * len(found) // count] for number in range(count)]
+    chosen = [found[index] for index in spread(len(found), pictures + pictures // (HELD_OUT - 1))]
     held_out = chosen[::HELD_OUT]
     learnt = [pair for number, pair in enumerate(chosen) if number % HELD_OUT]
     if not learnt or not held_out:

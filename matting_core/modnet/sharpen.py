@@ -19,9 +19,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from matting_core.errors import MattecamError, UsageError
+from matting_core.errors import UsageError
 from matting_core.layouts import AUTO, LAYOUTS
 from matting_core.modnet import require_train_extra
+from matting_core.modnet.commands import exit_code
 from matting_core.pairs import Pair, find_pairs
 from matting_core.preprocess import MULTIPLE
 
@@ -38,14 +39,7 @@ LOGIT_FLOOR = 1e-6
 def main(argv: Sequence[str] | None = None) -> int:
     """The command in the module's docstring; its exit code."""
     arguments = _parser().parse_args(argv)
-    try:
-        require_train_extra(f"Sharpening {arguments.checkpoint.name}")
-        answer = _run(arguments)
-    except MattecamError as error:
-        print(error, file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
-    print(json.dumps(answer))
-    return 0
+    return exit_code(lambda: print(json.dumps(_run(arguments))))
 
 
 def mean_errors(model: "MODNet", pairs: Sequence[Pair], long_side: int) -> list[float]:
@@ -83,6 +77,8 @@ def _errors(matte: "Tensor", truth: "Tensor") -> Iterator[float]:
 
 
 def _run(arguments: argparse.Namespace) -> dict[str, Any]:
+    require_train_extra(f"Sharpening {arguments.checkpoint.name}")
+    from matting_core.modnet.data import spread
     from matting_core.modnet.weights import load_network, save_checkpoint
 
     if arguments.long_side % MULTIPLE or arguments.long_side < MULTIPLE:
@@ -95,8 +91,8 @@ def _run(arguments: argparse.Namespace) -> dict[str, Any]:
     pairs = find_pairs(arguments.pairs, arguments.layout).pairs
     if not pairs:
         raise UsageError(f"{arguments.pairs} has clips only.", "Give a folder of pictures and mattes.")
-    step = max(1, len(pairs) // arguments.pictures)
-    errors = mean_errors(loaded.model, pairs[::step][: arguments.pictures], arguments.long_side)
+    chosen = [pairs[index] for index in spread(len(pairs), arguments.pictures)]
+    errors = mean_errors(loaded.model, chosen, arguments.long_side)
     factor = FACTORS[errors.index(min(errors))]
     sharpen(loaded.model, factor)
     save_checkpoint(arguments.output, loaded.model)

@@ -13,7 +13,7 @@ from torch import Tensor
 from matting_core.atomic import write_atomically
 from matting_core.errors import ModelError, UsageError
 from matting_core.modnet.model import HEADS, MODNet, ModnetConfig
-from matting_core.modnet.onnx_weights import read_onnx_state, recognise
+from matting_core.modnet.onnx_weights import read_onnx
 
 FORMAT, VERSION = "mattecam-modnet", 1
 # The released module is registered twice, in the network and in its first branch; so is nn.DataParallel's prefix.
@@ -43,8 +43,8 @@ def load_network(path: Path, config: ModnetConfig | None = None) -> Loaded:
     """
     training: dict[str, Any] = {}
     if path.suffix.lower() == ".onnx":
-        model = MODNet(config or recognise(path))
-        has_heads = _fill(model, read_onnx_state(path, model), path.name)
+        model, state = read_onnx(path, config)
+        has_heads = _fill(model, state, path.name)
     else:
         content = read_checkpoint(path)
         state = content

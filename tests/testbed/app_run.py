@@ -4,12 +4,12 @@ import json
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.settings import Settings, save
 from matting_core.model_store import ModelStore
 from tests.support.tiny_onnx import write_network
-from tests.testbed.rig import ROOT, Program, Rig, check, wait_until
+from tests.testbed.rig import PLAIN, PLAYED, ROOT, Program, Rig, check, wait_until
 
 SIZE = (320, 192)
 BACKGROUND_BGR = (96, 64, 32)
@@ -83,6 +83,27 @@ class App:
         check(code == 1, f"run ended with {code}, not 1: {self.said()}")
         check("Traceback" not in self.said(), f"run ended with a traceback: {self.said()}")
         return self.said()
+
+
+class Live(NamedTuple):
+    """A played camera, `run` that mattes it, a program that reads the result, and what that has read so far."""
+
+    player: Program
+    app: App
+    reader: Program
+    seen: list[dict[str, Any]]
+
+
+def go_live(rig: Rig, *playing: object) -> Live:
+    """Play the room into PLAYED, run from there to PLAIN, and read there up to the first matted picture.
+
+    playing: options of the player.
+    """
+    player = rig.player(*playing)
+    app = App(rig, PLAYED, PLAIN)
+    app.wait_open()
+    reader = rig.reader(PLAIN)
+    return Live(player, app, reader, reader.until(is_matted, "a matted picture", 120.0))
 
 
 def no_room(seen: list[dict[str, Any]]) -> None:

@@ -4,7 +4,7 @@ import signal
 import time
 from typing import Any
 
-from tests.testbed.app_run import SIZE, App, is_matted, is_slate, no_room
+from tests.testbed.app_run import SIZE, App, go_live, is_matted, is_slate, no_room
 from tests.testbed.checks import check_size
 from tests.testbed.rig import CAMERA, PLAIN, PLAYED, Rig, check, control
 from tests.testbed.scenario import Scenario
@@ -50,11 +50,7 @@ def readers_come_and_go(rig: Rig) -> dict[str, Any]:
 
 def killed(rig: Rig) -> dict[str, Any]:
     """kill -9: the last picture is the end of it, and a new start feeds the plain device again."""
-    rig.player("--fps", 8)
-    first = App(rig, PLAYED, PLAIN)
-    first.wait_open()
-    reader = rig.reader(PLAIN)
-    seen = reader.until(is_matted, "a matted picture", 120.0)
+    _, first, reader, seen = go_live(rig, "--fps", 8)
     first.program.end(signal.SIGKILL)
     reader.kill()
     second = App(rig, PLAYED, PLAIN)
@@ -67,11 +63,7 @@ def killed(rig: Rig) -> dict[str, Any]:
 
 def silent_camera(rig: Rig) -> dict[str, Any]:
     """A camera that goes silent, stopped for a while: the slate shows, and the picture comes back by itself."""
-    player = rig.player("--fps", 8)
-    app = App(rig, PLAYED, PLAIN)
-    app.wait_open()
-    reader = rig.reader(PLAIN)
-    seen = reader.until(is_matted, "a matted picture", 120.0)
+    player, app, reader, seen = go_live(rig, "--fps", 8)
     player.process.send_signal(signal.SIGSTOP)
     seen += reader.until(is_slate, "the slate")
     player.process.send_signal(signal.SIGCONT)
@@ -83,11 +75,7 @@ def silent_camera(rig: Rig) -> dict[str, Any]:
 
 def damaged_jpeg(rig: Rig) -> dict[str, Any]:
     """Every fourth JPEG is cut short: the picture goes on, and no room shows in what the damage leaves."""
-    rig.player("--fps", 8, "--format", "MJPG", "--damage-every", 4)
-    app = App(rig, PLAYED, PLAIN)
-    app.wait_open()
-    reader = rig.reader(PLAIN)
-    seen = reader.until(is_matted, "a matted picture", 120.0)
+    _, app, reader, seen = go_live(rig, "--fps", 8, "--format", "MJPG", "--damage-every", 4)
     seen += [reader.json() for _ in range(40)]
     no_room(seen)
     check(sum(map(is_matted, seen)) >= 10, "hardly a picture came through")
@@ -97,11 +85,7 @@ def damaged_jpeg(rig: Rig) -> dict[str, Any]:
 
 def dark(rig: Rig) -> dict[str, Any]:
     """A camera whose lid closes and opens again: told, and nobody is shown meanwhile."""
-    player = rig.player("--fps", 8, "--fault", "black")
-    app = App(rig, PLAYED, PLAIN)
-    app.wait_open()
-    reader = rig.reader(PLAIN)
-    seen = reader.until(is_matted, "a matted picture", 120.0)
+    player, app, reader, seen = go_live(rig, "--fps", 8, "--fault", "black")
     player.process.send_signal(signal.SIGUSR1)
     app.wait_said("sends a black picture")
     seen += reader.rest()
@@ -132,11 +116,7 @@ def frozen(rig: Rig) -> dict[str, Any]:
 
 def another_size(rig: Rig) -> dict[str, Any]:
     """JPEGs of half the size in mid-stream: the picture goes on, in the size that was promised to the readers."""
-    player = rig.player("--fps", 8, "--format", "MJPG", "--fault", "half")
-    app = App(rig, PLAYED, PLAIN)
-    app.wait_open()
-    reader = rig.reader(PLAIN)
-    seen = reader.until(is_matted, "a matted picture", 120.0)
+    player, app, reader, seen = go_live(rig, "--fps", 8, "--format", "MJPG", "--fault", "half")
     player.process.send_signal(signal.SIGUSR1)
     for _ in range(20):  # what was under way
         seen.append(reader.json())
@@ -154,11 +134,7 @@ def another_size(rig: Rig) -> dict[str, Any]:
 
 def stopped_and_continued(rig: Rig) -> dict[str, Any]:
     """SIGSTOP and SIGCONT, as a laptop that sleeps: the picture goes on, nobody is blamed, no room shows."""
-    rig.player("--fps", 8)
-    app = App(rig, PLAYED, PLAIN)
-    app.wait_open()
-    reader = rig.reader(PLAIN)
-    seen = reader.until(is_matted, "a matted picture", 120.0)
+    _, app, reader, seen = go_live(rig, "--fps", 8)
     app.program.process.send_signal(signal.SIGSTOP)
     time.sleep(15.0)  # longer than a call that hangs may take
     seen += reader.rest()

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from tests.testbed import checks
-from tests.testbed.app_run import App, is_matted, no_room
-from tests.testbed.rig import PLAIN, PLAYED, Rig, check
+from tests.testbed.app_run import go_live, no_room
+from tests.testbed.rig import Rig, check
 from tests.testbed.scenario import Scenario
 
 FLASH_PICTURES = 6
@@ -19,11 +19,7 @@ def flash_to_flash(rig: Rig) -> dict[str, Any]:
 
     The guest is emulated: the figures compare with other runs in it, and are no promise for a real machine.
     """
-    player = rig.player("--fps", FPS, "--flash-every", FLASH_PICTURES)
-    app = App(rig, PLAYED, PLAIN)
-    app.wait_open()
-    reader = rig.reader(PLAIN)
-    reader.until(is_matted, "a matted picture", 120.0)
+    player, app, reader, _ = go_live(rig, "--fps", FPS, "--flash-every", FLASH_PICTURES)
     wanted = 12 if rig.short else 120
     seen: list[dict[str, Any]] = []
     while _changes(seen) < wanted:

@@ -5,9 +5,9 @@ from typing import Any
 
 from app.camera_list import list_cameras
 from tests.testbed import checks
-from tests.testbed.app_run import BACKGROUND_BGR, SIZE, App, is_matted, is_slate, near, no_room
+from tests.testbed.app_run import BACKGROUND_BGR, SIZE, App, go_live, is_matted, is_slate, near, no_room
 from tests.testbed.picture import BARS_BGR
-from tests.testbed.rig import CAMERA, EXCLUSIVE, PLAIN, PLAYED, Rig, check, control
+from tests.testbed.rig import CAMERA, EXCLUSIVE, PLAIN, Rig, check, control
 from tests.testbed.scenario import Scenario
 
 KEPT_BARS = [sum(colour) > 3 * 127.5 for colour in BARS_BGR]
@@ -16,11 +16,7 @@ KEPT_BARS = [sum(colour) > 3 * 127.5 for colour in BARS_BGR]
 
 def played_room(rig: Rig) -> dict[str, Any]:
     """A made-up room through `run`: the matte is right, the order holds, nothing is torn, the room is never seen."""
-    rig.player("--fps", 8)
-    app = App(rig, PLAYED, PLAIN)
-    app.wait_open()
-    reader = rig.reader(PLAIN)
-    seen = reader.until(is_matted, "a matted picture", 120.0)
+    _, app, reader, seen = go_live(rig, "--fps", 8)
     matted: list[dict[str, Any]] = []
     while len(matted) < 40:
         matted.append(reader.json())
