@@ -9,25 +9,26 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from matting_core.modnet.blocks import ConvBlock, IBNorm
+from matting_core.modnet.blocks import IBNorm
+from matting_core.modnet.int8_form import int8_form
 from matting_core.modnet.model import MODNet
 
 TRACED_SIZE = (64, 96)
 
 
 def onnx_graph(
-    model: MODNet, precision: torch.dtype, size: tuple[int, int] | None, opset: int, split_norms: bool = False
+    model: MODNet, precision: torch.dtype, size: tuple[int, int] | None, opset: int, integers: bool = False
 ) -> bytes:
     """The matte of `model` (on the CPU, left as it is) as a serialised ONNX model: `input` to `output`, both float32.
 
     precision: of weights and arithmetic. size: a fixed (height, width), or None for free N, H and W. A free graph is
     traced at one size, which is ten times faster than with symbols, and then freed of it, since no operator of the
-    network holds a size; whoever uses it must run it at several. split_norms: see `split_blocks`.
+    network holds a size; whoever uses it must run it at several. integers: in the form of `int8_form`.
     """
     own = MODNet(model.config)
     own.load_state_dict(model.state_dict())
     folded = fold_norms(own.eval())
-    module = _Matte(split_blocks(folded) if split_norms else folded, precision)
+    module = _Matte(int8_form(folded) if integers else folded, precision)
     module.eval().requires_grad_(False)
     logger = logging.getLogger("torch.onnx")
     level = logger.level
@@ -70,45 +71,6 @@ def fold_norms(model: MODNet) -> MODNet:
                 _fold(convolution, norm.bnorm)
                 norm.add_module("bnorm", nn.Identity())
     return model
-
-
-def split_blocks(model: MODNet) -> MODNet:
-    """Part each convolution before a folded IBNorm into one for either half of its channels, in place; gives `model`.
-
-    The mattes stay. In int8 this was a tenth faster (measured): each half then has a range of its own, and only one
-    of them leaves the integers.
-    """
-    for block in [module for module in model.modules() if isinstance(module, ConvBlock)]:
-        convolution, *rest = block.layers
-        if rest and isinstance(rest[0], IBNorm):
-            assert isinstance(convolution, nn.Conv2d), "a block begins with its convolution"
-            block.layers = nn.Sequential(_Halves(convolution, rest[0]), *rest[1:])
-    return model
-
-
-class _Halves(nn.Module):
-    """A convolution and the norm behind it, computed by halves of the channels."""
-
-    def __init__(self, convolution: nn.Conv2d, norm: IBNorm) -> None:
-        super().__init__()
-        self.first, self.second = (
-            _part(convolution, slice(None, norm.split)),
-            _part(convolution, slice(norm.split, None)),
-        )
-        self.norm = norm.inorm
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.cat((self.first(x), self.norm(self.second(x))), dim=1)
-
-
-def _part(whole: nn.Conv2d, channels: slice) -> nn.Conv2d:
-    """A convolution of some of the output channels."""
-    assert whole.bias is not None, "blocks have biases"
-    weight, bias = whole.weight.detach()[channels].clone(), whole.bias.detach()[channels].clone()
-    kernel, stride, padding = ((pair[0], pair[1]) for pair in (whole.kernel_size, whole.stride, whole.padding))  # type: ignore[misc]
-    part = nn.Conv2d(whole.in_channels, len(weight), kernel, stride, padding)
-    part.weight, part.bias = nn.Parameter(weight), nn.Parameter(bias)
-    return part
 
 
 def _fold(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:

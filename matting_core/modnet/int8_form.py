@@ -1,0 +1,231 @@
+"""The network in the form that a processor computes fastest in integers: the same mattes out of other sums.
+
+Only `quantise` uses it; what is trained and exported keeps the paper's form. docs/speed.md has what each step won.
+
+| of the released network | becomes |
+| --- | --- |
+| a convolution and its IBNorm | a convolution for either half of the channels |
+| S: the 5×5 convolution over 1280 enlarged channels | 25 of 1×1 at 1/32, then enlarged and summed in their places |
+| F: all that is done at full size | its four phases, as channels at 1/2 |
+
+Each half of an IBNorm then has a range of its own, and one of the two never leaves the integers. The second is exact: a
+1×1 convolution and an enlargement may change places. The third takes the statistics of each phase for those of the
+whole, and sees zeros beyond the border instead of the enlarged edge: alpha moves by 2 × 10⁻⁵ on the mean.
+
+| of the slim network | becomes |
+| --- | --- |
+| D: the 1×1 convolution over three maps at 1/2 | one for each, at its own size, and a sum; exact |
+| F: the bilinear enlargement of 4 channels by 4 | a 3×3 convolution to 64 and a pixel shuffle; exact |
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from matting_core.modnet.backbone import Taps
+from matting_core.modnet.blocks import ConvBlock, IBNorm, resize
+from matting_core.modnet.model import IMAGE, FusionBranch, MODNet, SemanticBranch
+from matting_core.modnet.slim import FOLD, SlimDetailBranch, SlimFusionBranch
+
+PHASES = FOLD**2
+
+
+def int8_form(model: MODNet) -> MODNet:
+    """Rewrite a network whose batch norms are folded, in place; gives `model`. For inference only."""
+    for name in ("lr_branch", "hr_branch", "f_branch"):
+        branch = getattr(model, name)
+        if type(branch) in _FORMS:
+            setattr(model, name, _FORMS[type(branch)](branch))
+    for block in [module for module in model.modules() if isinstance(module, ConvBlock)]:
+        convolution, *rest = block.layers
+        if rest:
+            block.layers = nn.Sequential(_Halves(convolution, rest[0]), *rest[1:])
+    return model
+
+
+class _Halves(nn.Module):
+    """A convolution and the IBNorm behind it, computed by halves of the channels."""
+
+    def __init__(self, convolution: nn.Conv2d, norm: IBNorm) -> None:
+        super().__init__()
+        padding = convolution.padding[0]
+        weight, bias = convolution.weight.detach(), convolution.bias.detach()
+        self.first, self.second = (
+            _convolution(weight[part], bias[part], convolution.stride, padding) for part in _halves(norm.split)
+        )
+        self.norm = norm.inorm
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat((self.first(x), self.norm(self.second(x))), dim=1)
+
+
+class _EnlargedTaps(nn.Module):
+    """A ConvBlock of odd kernel k over the map enlarged by 2: k² 1×1 convolutions before that, summed after it."""
+
+    def __init__(self, block: ConvBlock) -> None:
+        super().__init__()
+        convolution, self.norm, self.relu = block.layers
+        weight = convolution.weight.detach()
+        self.outputs, inputs, self.kernel, _ = weight.shape
+        # In the order of a tap's column, its row and the output, so that each sum takes what lies together.
+        taps = weight.permute(3, 2, 0, 1).reshape(-1, inputs, 1, 1)
+        self.taps = _convolution(taps, None)
+        self.bias = nn.Parameter(convolution.bias.detach().reshape(1, -1, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N×c×h×w to N×c'×2h×2w."""
+        reach = self.kernel // 2
+        x = functional.interpolate(self.taps(x), scale_factor=(1, 2), mode="bilinear")
+        x = functional.pad(x, (reach, reach, 0, 0))
+        column = self.kernel * self.outputs
+        x = sum(x[:, t * column : (t + 1) * column, :, _shifted(t, reach)] for t in range(self.kernel))  # type: ignore[assignment]
+        x = functional.interpolate(x, scale_factor=(2, 1), mode="bilinear")
+        x = functional.pad(x, (0, 0, reach, reach))
+        rows = (x[:, t * self.outputs : (t + 1) * self.outputs, _shifted(t, reach)] for t in range(self.kernel))
+        y: Tensor = self.relu(self.norm(sum(rows) + self.bias))
+        return y
+
+
+def _shifted(tap: int, reach: int) -> slice:
+    """What a tap sees of an axis padded by `reach`. Its end counts from behind, so that no graph holds a size."""
+    return slice(tap, tap - 2 * reach or None)
+
+
+class _Semantic(nn.Module):
+    """SemanticBranch without its largest convolution at 1/16."""
+
+    def __init__(self, branch: SemanticBranch) -> None:
+        super().__init__()
+        self.se_block = branch.se_block
+        self.conv_lr16x = _EnlargedTaps(branch.conv_lr16x)
+        self.conv_lr8x = branch.conv_lr8x
+
+    def forward(self, last: Tensor) -> Tensor:
+        semantic: Tensor = self.conv_lr8x(resize(self.conv_lr16x(self.se_block(last)), 2))
+        return semantic
+
+
+class _Fusion(nn.Module):
+    """FusionBranch with nothing computed at full size: each of its pixels is one of PHASES of a pixel at 1/2."""
+
+    def __init__(self, branch: FusionBranch) -> None:
+        super().__init__()
+        self.conv_lr4x, self.conv_f2x = branch.conv_lr4x, branch.conv_f2x
+        block, head = branch.conv_f
+        convolution, norm, self.relu = block.layers
+        last = head.layers[0]
+        self.fold = _fold()
+        weight, bias = _in_phases(convolution.weight.detach()), convolution.bias.detach().repeat_interleave(PHASES)
+        out = torch.kron(last.weight.detach()[:, :, 0, 0], torch.eye(PHASES))[:, :, None, None]
+        split = norm.split * PHASES
+        self.first, self.second = (_convolution(weight[part], bias[part], padding=1) for part in _halves(split))
+        self.norm = nn.InstanceNorm2d(len(weight) - split)
+        self.out_first = _convolution(out[:, :split], last.bias.detach().repeat(PHASES))
+        self.out_second = _convolution(out[:, split:], None)
+
+    def forward(self, image: Tensor, semantic: Tensor, detail: Tensor) -> Tensor:
+        x = resize(self.conv_lr4x(resize(semantic, 2)), 2)
+        x = self.conv_f2x(torch.cat((x, detail), dim=1))
+        x = torch.cat((x, self.fold(image)), dim=1)
+        first, second = self.relu(self.first(x)), self.relu(self.norm(self.second(x)))
+        return torch.sigmoid(functional.pixel_shuffle(self.out_first(first) + self.out_second(second), FOLD))
+
+
+class _SlimDetail(nn.Module):
+    """SlimDetailBranch whose maps at 1/2 never lie side by side."""
+
+    def __init__(self, branch: SlimDetailBranch) -> None:
+        super().__init__()
+        self.tohr_enc2x, self.tohr_enc4x, self.conv_hr4x = branch.tohr_enc2x, branch.tohr_enc4x, branch.conv_hr4x
+        (join, _, self.relu), self.conv_hr2x = branch.conv_hr2x
+        weight = join.weight.detach()
+        width = len(weight)
+        self.join_hr4x = _convolution(weight[:, :width], join.bias.detach())
+        self.join_enc2x = _convolution(weight[:, width : 2 * width], None)
+        folded = torch.einsum("of,fcyx->ocyx", weight[:, 2 * width :, 0, 0], branch.fold.weight.detach())
+        self.join_image = _convolution(folded, None, FOLD)
+
+    def forward(self, image: Tensor, taps: Taps, semantic: Tensor) -> Tensor:
+        x = self.conv_hr4x(torch.cat((self.tohr_enc4x(taps.quarter), resize(semantic, 2)), dim=1))
+        x = resize(self.join_hr4x(x), 2) + self.join_enc2x(self.tohr_enc2x(taps.half)) + self.join_image(image)
+        detail: Tensor = self.conv_hr2x(self.relu(x))
+        return detail
+
+
+class _SlimFusion(nn.Module):
+    """SlimFusionBranch whose semantics grow by a convolution."""
+
+    RISE = 4
+
+    def __init__(self, branch: SlimFusionBranch) -> None:
+        super().__init__()
+        self.conv_lr8x, self.conv_f2x, self.conv_f = branch.conv_lr8x, branch.conv_f2x, branch.conv_f
+        channels = torch.eye(self.conv_lr8x[0].out_channels)
+        rows = _bilinear(self.RISE)
+        weight = torch.einsum("oc,py,qx->opqcyx", channels, rows, rows).reshape(-1, len(channels), 3, 3)
+        self.enlarge = _convolution(weight, None)
+
+    def forward(self, image: Tensor, semantic: Tensor, detail: Tensor) -> Tensor:
+        del image
+        x = functional.pad(self.conv_lr8x(semantic), (1, 1, 1, 1), mode="replicate")
+        x = functional.pixel_shuffle(self.enlarge(x), self.RISE)
+        x = self.conv_f(self.conv_f2x(torch.cat((x, detail), dim=1)))
+        return torch.sigmoid(functional.pixel_shuffle(x, FOLD))
+
+
+_FORMS = {
+    SemanticBranch: _Semantic,
+    FusionBranch: _Fusion,
+    SlimDetailBranch: _SlimDetail,
+    SlimFusionBranch: _SlimFusion,
+}
+
+
+def _bilinear(factor: int) -> Tensor:
+    """factor×3: what each new pixel takes of the old one before, of its own and of the one after (`blocks.resize`)."""
+    at = (torch.arange(factor) + 0.5) / factor - 0.5
+    return torch.stack(((-at).clamp(min=0), 1 - at.abs(), at.clamp(min=0)), dim=1)
+
+
+def _in_phases(weight: Tensor) -> Tensor:
+    """A 3×3 convolution of features enlarged by FOLD, and of the image, as one at the features' own size.
+
+    weight: c'×(c + 3)×3×3, the image last. The result: 4c'×(c + 12)×3×3, phases innermost, as `_fold` and pixel_shuffle
+    have them; zeros lie beyond the features' border, not the enlarged edge.
+    """
+    enlarged = torch.zeros(FOLD, 3, 3)  # phase of the result, pixel at 1/2 that is taken, tap of the old kernel
+    image = torch.zeros(FOLD, 3, FOLD, 3)  # the same with the phase of the pixel that is taken
+    rows = _bilinear(FOLD)
+    for phase in range(FOLD):
+        for tap in range(3):
+            pixel, seen = divmod(phase + tap - 1, FOLD)
+            for share, value in enumerate(rows[seen]):
+                if value:
+                    enlarged[phase, pixel + share, tap] += value
+            image[phase, pixel + 1, seen, tap] = 1
+    features = weight.shape[1] - IMAGE
+    of_features = torch.einsum("pyk,qxl,ockl->opqcyx", enlarged, enlarged, weight[:, :features])
+    of_image = torch.einsum("pyuk,qxvl,ockl->opqcuvyx", image, image, weight[:, features:])
+    outputs = len(weight) * PHASES
+    return torch.cat(
+        (of_features.reshape(outputs, features, 3, 3), of_image.reshape(outputs, IMAGE * PHASES, 3, 3)), dim=1
+    )
+
+
+def _fold() -> nn.Conv2d:
+    """The image as PHASES channels of each colour at 1/2. A convolution: a reshape would put a size into the graph."""
+    return _convolution(torch.eye(IMAGE * PHASES).reshape(-1, IMAGE, FOLD, FOLD), None, FOLD)
+
+
+def _halves(split: int) -> tuple[slice, slice]:
+    return slice(None, split), slice(split, None)
+
+
+def _convolution(weight: Tensor, bias: Tensor | None, stride: int | tuple[int, ...] = 1, padding: int = 0) -> nn.Conv2d:
+    """A convolution of these weights, which are copied."""
+    outputs, inputs, kernel, _ = weight.shape
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=bias is not None)
+    convolution.weight = nn.Parameter(weight.clone())
+    if bias is not None:
+        convolution.bias = nn.Parameter(bias.clone())
+    return convolution
