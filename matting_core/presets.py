@@ -9,7 +9,7 @@ FAST = "mattecam_fast"
 AUTO_MODEL = "auto"
 AUTO_PRESET = "auto"
 """Live only: moves between the presets so that the camera's rate is held (`governor.py`)."""
-FAST_SIDE = 480
+FAST_SIDE = 512
 RELEASED_COST, FLOAT_COST = 2.5, 2.5
 """What a frame costs with the released network instead of the fast one, at one size, and in float32 instead of int8."""
 RUNG = 1.25

@@ -46,7 +46,7 @@ def test_run_accounts_for_every_frame(capsys: pytest.CaptureFixture[str]) -> Non
     assert told["frames"] == told["shown"] > 0
     assert told["fps"] == pytest.approx(told["frames"] / told["seconds"], abs=0.01)
     assert 0 < told["latency_ms"]["p50"] <= told["latency_ms"]["p95"] <= told["latency_ms"]["p99"]
-    assert told["input_size"] == "480x256"
+    assert told["input_size"] == "512x288"
     assert told["provider"]
     assert told["model"] == "tiny"
     assert told["outputs"] == ["null"]
@@ -193,7 +193,7 @@ def test_bench_times_every_stage(capsys: pytest.CaptureFixture[str]) -> None:
     assert told["stages"]["preprocess"]["allocated_kib"] >= 3 * 512 * 288 * 4 / 1024, "its blob at least"
     assert told["machine"]["cores"] == os.cpu_count()
     assert {"python", "numpy", "opencv_python"} <= set(told["versions"])
-    assert (told["input_size"], told["frame_size"]) == ("480x256", "320x180")
+    assert (told["input_size"], told["frame_size"]) == ("512x288", "320x180")
     assert main(arguments[:-1]) == 0
     assert "infer" in capsys.readouterr().out
 

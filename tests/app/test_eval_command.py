@@ -68,7 +68,7 @@ def test_the_shipped_model_finds_the_astronaut(tmp_path: Path, capsys: pytest.Ca
     assert run(tmp_path, "--json") == 0
     result = last_json(capsys)
     assert result["layout"] == "pairs"
-    assert (result["model"], result["input_size"]) == ("mattecam_fast", "480x480")
+    assert (result["model"], result["input_size"]) == ("mattecam_fast", "512x512")
     assert (result["metrics"]["mad"], result["metrics"]["iou"]) == (0, 1)
     head_and_suit = np.zeros((160, 160), np.uint8)
     cv2.ellipse(head_and_suit, (70, 36), (24, 34), 0, 0, 360, 255, -1)
@@ -86,7 +86,7 @@ def test_what_process_makes_is_what_is_measured(
     result = last_json(capsys)
     assert result["frames"] == 3
     assert result["layout"] == "ppm100"
-    assert result["input_size"] == "480x288"
+    assert result["input_size"] == "512x320"
     assert result["preset"] == "fast"
     assert result["fps"] == pytest.approx(3 / result["seconds"], rel=0.02)
     assert result["skipped"] == []

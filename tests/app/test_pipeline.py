@@ -23,7 +23,7 @@ def test_every_frame_is_accounted_for_and_the_person_stands_on_the_background(ri
     rig.until(lambda: pipeline.status().stats.shown >= 20)
     status = pipeline.status()
     assert (status.capture, status.matting, status.output) == ("running", "running", "running")
-    assert (status.engine, status.provider, status.input_size) == ("auto", "made up", "480x288")
+    assert (status.engine, status.provider, status.input_size) == ("auto", "made up", "512x320")
     assert rig.shows_person()
     newest = rig.memory.newest
     assert newest is not None
@@ -168,7 +168,7 @@ def test_another_preset_takes_over_without_a_slate_or_a_restart(
     engines.may_load.clear()
     pipeline.apply(pipeline.settings.changed(preset="ultra"))
     rig.until(lambda: pipeline.status().stats.shown > before.shown + 20)
-    assert pipeline.status().input_size == "480x288", "the old network goes on until the new one is there"
+    assert pipeline.status().input_size == "512x320", "the old network goes on until the new one is there"
     engines.may_load.set()
     rig.until(lambda: pipeline.status().input_size == "768x448")
     shown = pipeline.status().stats.shown

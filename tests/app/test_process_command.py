@@ -73,7 +73,7 @@ def test_a_picture_gets_its_background_and_its_matte(
     assert run(portrait, "--output", out, "--alpha", alpha, "--background", "color:#0000ff", "--json") == 0
     report = last_json(capsys)
     assert report["frames"] == 1
-    assert report["input_size"] == "480x480"
+    assert report["input_size"] == "512x512"
     assert {"seconds", "fps", "provider", "model"} <= set(report)
     matte = cv2.imread(str(alpha), cv2.IMREAD_UNCHANGED)
     picture = cv2.imread(str(out), cv2.IMREAD_UNCHANGED)
