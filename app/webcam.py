@@ -12,6 +12,7 @@ import numpy as np
 
 from app.camera_list import CameraInfo
 from app.settings import Settings, parse_size
+from matting_core.buffers import Recycler
 from matting_core.errors import SourceError, SourceLost
 from matting_core.frames import Array, Frame, Image
 
@@ -44,6 +45,12 @@ class Webcam:
         self._name = camera.name
         self.live = not camera.virtual
         self._index = 0
+        self._arrays = Recycler()
+        self._shape: tuple[int, ...] = (
+            1,
+            1,
+            3,
+        )  # of the picture before; another size gets a new array
         on_linux = camera.backend == cv2.CAP_V4L2 and camera.path
         self._capture = cv2.VideoCapture(camera.path if on_linux else camera.index, camera.backend)
         if not self._capture.isOpened():
@@ -96,13 +103,15 @@ class Webcam:
     def _decode(self) -> Image | None:
         """The picture that was grabbed, or None if it is damaged."""
         try:
-            good, picture = self._capture.retrieve()
+            # Into storage used again: a fresh array comes from the system page by page, as slowly as it is decoded.
+            good, picture = self._capture.retrieve(self._arrays.new(self._shape))
             return to_bgr(picture) if good and picture is not None and picture.size else None
         except (cv2.error, KeyError) as error:  # KeyError: a number of channels that no camera has
             log.debug("a damaged picture: %s", error)
             return None
 
     def _frame(self, image: Image, arrived: float) -> Frame:
+        self._shape = image.shape
         image.flags.writeable = False
         frame = Frame(image, arrived, self._index)
         self._index += 1

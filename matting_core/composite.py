@@ -6,19 +6,10 @@ import cv2
 import numpy as np
 
 from matting_core.buffers import Buffers
-from matting_core.foreground import (
-    ColourPlates,
-    Floats,
-    Index,
-    estimate_plates,
-    foreground_at,
-    halve,
-    pixels_at,
-    unit_at,
-)
+from matting_core.foreground import ColourPlates, estimate_plates, foreground_at, halve
 from matting_core.frames import Alpha, Array, Image, MattedFrame
+from matting_core.runs import Floats, Runs, runs_of
 
-_CHUNK = 1 << 13  # pixels blended at a time: the float work stays in the cache and no buffer grows with the band
 _REFERENCE_HEIGHT = 720  # edge controls are in pixels of a picture this high
 _WRAP_REACH = 7  # box, in quarter-size pixels, over which the background's light creeps onto the person
 _WRAP_GAIN = 0.6  # at full strength, the most of the background's light that is laid over the rim
@@ -45,9 +36,7 @@ class Compositor:
     def __init__(self, width: int, height: int) -> None:
         self._size = (height, width)
         self._buffers = Buffers()
-        self._alpha, self._solid = (np.empty((height, width), np.uint8) for _ in range(2))
-        self._words = np.zeros(-(-height * width // 8), np.uint64)
-        self._band: Array = self._words.view(np.uint8)[: height * width].reshape(height, width)
+        self._alpha, self._solid, self._band = (np.empty((height, width), np.uint8) for _ in range(3))
 
     def render(self, matted: MattedFrame, background: Image | None, edges: Edges, canvas: Image) -> Alpha:
         """Write the composite into `canvas` and return the alpha that was used.
@@ -74,11 +63,11 @@ class Compositor:
         spill = _spill(used, canvas, self._buffers) if edges.light_wrap > 0 and background is not None else None
         at = self._split(used, matted.alpha, spill)
         plates = None
-        if at.size and (edges.decontaminate or edges.shift > 0 or edges.feather > 0):
+        if at.pixels and (edges.decontaminate or edges.shift > 0 or edges.feather > 0):
             plates = estimate_plates(image, matted.alpha, self._buffers)
         blend = _Blend(matted, used, plates, edges, spill, straight=background is None)
-        for start in range(0, at.size, _CHUNK):
-            blend.apply(canvas, at[start : start + _CHUNK])
+        for chunk in at.chunks():
+            blend.apply(canvas, chunk)
         cv2.copyTo(image, self._solid, canvas)
         return used
 
@@ -101,19 +90,15 @@ class Compositor:
             cv2.max(self._alpha, soft, dst=self._alpha)
         return self._alpha
 
-    def _split(self, alpha: Alpha, matte: Alpha, spill: "_Spill | None") -> Index:
-        """self._solid = 255 where the camera's pixel stands unchanged; flat indices of the pixels to blend."""
+    def _split(self, alpha: Alpha, matte: Alpha, spill: "_Spill | None") -> Runs:
+        """self._solid = 255 where the camera's pixel stands unchanged; the runs with pixels to blend."""
         sure = alpha if alpha is matte else cv2.min(alpha, matte, dst=self._band)
-        cv2.inRange(sure, 255, 255, dst=self._solid)
+        cv2.threshold(sure, 254, 255, cv2.THRESH_BINARY, dst=self._solid)
         if spill is not None:
             cv2.inRange(spill.weight, 0, 0, dst=self._band)
             cv2.bitwise_and(self._solid, self._band, dst=self._solid)
         cv2.subtract(alpha, self._solid, dst=self._band)  # 0 where nothing or all is the person's
-        # Eight at a time: nearly all of a picture is zeros here.
-        words = np.flatnonzero(self._words != 0)
-        filled = np.flatnonzero(self._words.take(words).view(np.uint8))
-        filled, rest = np.divmod(filled, 8)
-        return words.take(filled) * 8 + rest
+        return runs_of(self._band)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,36 +120,37 @@ class _Blend:
     spill: _Spill | None
     straight: bool
 
-    def apply(self, canvas: Image, at: Index) -> None:
-        """canvas[at] = α·F + (1 − α)·canvas[at], or F alone where `straight`; canvas is H×W×3."""
+    def apply(self, canvas: Image, at: Runs) -> None:
+        """canvas[at] = α·F + (1 − α)·canvas[at], or F alone where `straight` and α is not 0; canvas is H×W×3.
+
+        Pixels of the runs with α 0 keep the canvas, and those with α 255 take the camera's pixel.
+        """
         colour = self._colour(at)
         if self.spill is not None:
-            self._wrap(colour, at)
-        if not self.straight:
-            behind = pixels_at(canvas, at)
+            self._wrap(self.spill, colour, at)
+        if self.straight:
+            colour *= at.levels(self.alpha) > 0
+        else:
+            behind = at.colours(canvas)
             colour -= behind
-            colour *= unit_at(self.alpha, at)
+            colour *= at.unit(self.alpha)
             colour += behind
-        np.rint(colour, out=colour)
-        # Whole pixels as single items: `put` writes these three times as fast as rows of three.
-        pixels = colour.T.astype(np.uint8, order="C")
-        np.put(canvas.reshape(-1, 3).view("V3"), at, pixels.view("V3"))
+        at.put(canvas, colour)
 
-    def _colour(self, at: Index) -> Floats:
+    def _colour(self, at: Runs) -> Floats:
         frame, matte = self.matted.frame, self.matted.alpha
         if self.plates is None:
-            return pixels_at(frame.image, at)
+            return at.colours(frame.image)
         colour = foreground_at(self.plates, frame.image, matte, at)
         if not self.edges.decontaminate:
-            as_seen = self.alpha.reshape(-1)[at] <= matte.reshape(-1)[at]
-            colour[:, as_seen] = pixels_at(frame.image, at[as_seen])
+            as_seen = at.levels(self.alpha) <= at.levels(matte)
+            np.copyto(colour, at.colours(frame.image), where=as_seen)
         return colour
 
-    def _wrap(self, colour: Floats, at: Index) -> None:
+    def _wrap(self, spill: _Spill, colour: Floats, at: Runs) -> None:
         """Screen the background's light over the colours: 255 − (255 − F)(1 − s·L/255); it only ever brightens."""
-        assert self.spill is not None
-        light = pixels_at(self.spill.light, at)
-        light *= unit_at(self.spill.weight, at)
+        light = at.colours(spill.light)
+        light *= at.unit(spill.weight)
         light *= -_WRAP_GAIN * self.edges.light_wrap / 255
         light += 1
         np.subtract(255, colour, out=colour)

@@ -11,15 +11,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from matting_core.buffers import Buffers
 from matting_core.frames import Alpha, Array, Image
+from matting_core.runs import Floats, Runs, all_runs
 
-Floats = npt.NDArray[np.float32]
-Index = npt.NDArray[np.intp]
-
-_TO_UNIT: Floats = (np.arange(256) / 255.0).astype(np.float32)
 PERSON = (153, 255)  # alpha of the pixels whose colours stand for the person: mixed ones carry the room's colour
 ROOM = (0, 102)  # and for the room
 _EMPTY_ROOM = (0, 12)  # what a blurred room is made of: a rim would show in it
@@ -27,8 +23,6 @@ NEAR = (3, 3)  # box at a quarter of the size: 12 pixels, so that the pattern of
 FAR = (9, 9)  # box at a sixteenth: 144 pixels, for places with nothing of the kind near them
 FAR_WEIGHT = 0.03
 GLOBAL_WEIGHT = 1e-4
-_GATHER = 256  # samples in a row for OpenCV's remap, which takes neither rows nor columns above 32766
-_CHUNK = 1 << 16  # pixels of a whole picture at a time: far below what remap takes, and little memory
 _BLUR_STEP = 1.5  # a Gaussian of this many reduced pixels hides the reduction
 
 
@@ -60,17 +54,16 @@ def estimate_plates(image: Image, alpha: Alpha, buffers: Buffers | None = None) 
     )
 
 
-def foreground_at(plates: ColourPlates, image: Image, alpha: Alpha, at: Index) -> Floats:
-    """The foreground colours, float32 3×N (rows B, G, R) in [0, 255], of the N pixels whose flat indices are `at`.
+def foreground_at(plates: ColourPlates, image: Image, alpha: Alpha, at: Runs) -> Floats:
+    """The foreground colours, float32 3×N (rows B, G, R) in [0, 255], of the N pixels of `at`.
 
     Blur fusion's correction (Forte 2021, eq. 6), at full size. alpha 255 gives the camera pixel and alpha 0 gives F̂
-    alone: no colour of the room gets through where the matte sees no person. The result is new. N: 8 million at most.
+    alone: no colour of the room gets through where the matte sees no person. The result is new.
     """
-    height, width = alpha.shape
-    where = _positions(at, width, height, plates.foreground.shape)
-    foreground, background = (_sample(plate, where, at.size) for plate in (plates.foreground, plates.background))
-    weight = unit_at(alpha, at)
-    residual = pixels_at(image, at)
+    places = at.places(plates.foreground.shape)
+    foreground, background = (_colours(at.sample(plate, places)) for plate in (plates.foreground, plates.background))
+    weight = at.unit(alpha)
+    residual = at.colours(image)
     residual -= background
     np.subtract(foreground, background, out=background)
     background *= weight
@@ -80,24 +73,12 @@ def foreground_at(plates: ColourPlates, image: Image, alpha: Alpha, at: Index) -
     return np.clip(foreground, 0, 255, out=foreground)
 
 
-def pixels_at(image: Image, at: Index) -> Floats:
-    """The colours of a picture at flat indices, float32 3×N, new: a row for each colour, as arithmetic is fastest."""
-    return image.reshape(-1, 3).take(at, axis=0).T.astype(np.float32, order="C")
-
-
-def unit_at(alpha: Alpha, at: Index) -> Floats:
-    """Alpha at flat indices in [0, 1], float32 N, new."""
-    return _TO_UNIT.take(alpha.reshape(-1).take(at))
-
-
 def estimate_foreground(image: Image, alpha: Alpha) -> Image:
     """The foreground colours of a whole picture: uint8 H×W×3 BGR, new; the camera pixel where alpha is 255."""
     plates = estimate_plates(image, alpha)
     estimate = np.empty_like(image)
-    flat = estimate.reshape(-1, 3)
-    for start in range(0, alpha.size, _CHUNK):
-        at = np.arange(start, min(start + _CHUNK, alpha.size))
-        flat[start : start + _CHUNK] = np.rint(foreground_at(plates, image, alpha, at)).T
+    for at in all_runs(*alpha.shape).chunks():
+        at.put(estimate, foreground_at(plates, image, alpha, at))
     return estimate
 
 
@@ -193,21 +174,8 @@ def _far(small: Array, everyone: Sequence[float]) -> Array:
     return far
 
 
-def _positions(at: Index, width: int, height: int, plate: tuple[int, ...]) -> tuple[Floats, Floats]:
-    """Where on a plate of that shape the pixels with these flat indices lie (pixel centres aligned), for remap."""
-    padded = np.zeros((-(-at.size // _GATHER), _GATHER), np.int32)
-    padded.reshape(-1)[: at.size] = at
-    rows = padded // width
-    x = (padded - rows * width).astype(np.float32)
-    y = rows.astype(np.float32)
-    x_scale, y_scale = plate[1] / width, plate[0] / height
-    return x * x_scale + (x_scale - 1) / 2, y * y_scale + (y_scale - 1) / 2
-
-
-def _sample(plate: Array, where: tuple[Floats, Floats], count: int) -> Floats:
-    """Bilinear colours of a plate, float32 3×count, at the first `count` of these positions."""
-    values = cv2.remap(plate, *where, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    planes = values.reshape(-1, 4)[:count].T.astype(np.float32, order="C")
-    colours: Floats = planes[:3]
-    colours *= 255 / planes[3]
+def _colours(sampled: Floats) -> Floats:
+    """Colours times weight and weight times 255, float32 4×N, to colours, 3×N; in place."""
+    colours = sampled[:3]
+    colours *= 255 / sampled[3]
     return colours

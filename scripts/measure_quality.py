@@ -37,6 +37,7 @@ from matting_core.pairs import read_frames
 from matting_core.pictures import read_image
 from matting_core.preprocess import network_size, restore_alpha, shrink, to_blob
 from matting_core.presets import DEFAULT_PRESET, find_preset
+from matting_core.runs import runs_of
 from matting_core.stabilise import STABILISERS, make_stabiliser
 
 Floats = npt.NDArray[np.float32]
@@ -220,8 +221,9 @@ def timing(network: Network, clip: Path, room: Image, rounds: int) -> dict[str, 
     i420 = np.empty((HEIGHT * 3 // 2, WIDTH), np.uint8)
 
     def decontaminate(one: MattedFrame) -> None:
-        band = np.flatnonzero((one.alpha > 0) & (one.alpha < 255))
-        foreground_at(estimate_plates(one.frame.image, one.alpha, scratch), one.frame.image, one.alpha, band)
+        plates = estimate_plates(one.frame.image, one.alpha, scratch)
+        for at in runs_of(((one.alpha > 0) & (one.alpha < 255)).astype(np.uint8)).chunks():
+            foreground_at(plates, one.frame.image, one.alpha, at)
 
     steps: dict[str, Callable[[MattedFrame], object]] = {
         "blend": lambda one: compositors["plain"].render(one, room, Edges(decontaminate=False), canvas),

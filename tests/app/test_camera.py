@@ -47,8 +47,11 @@ class FakeCapture:
     def grab(self):
         return bool(self._left)
 
-    def retrieve(self):
+    def retrieve(self, image):
         picture = self._left.pop(0)
+        if picture is not None and picture.shape == image.shape:  # as OpenCV does: another size gets a new array
+            np.copyto(image, picture)
+            picture = image
         return picture is not None, picture
 
     def release(self):
@@ -105,6 +108,20 @@ def test_frames_count_up_are_read_only_and_none_is_lost(capture, cameras):
     assert frames[0].captured_at <= frames[1].captured_at <= frames[2].captured_at
     with pytest.raises(ValueError, match="read-only"):
         frames[0].image[0, 0] = 1
+
+
+def test_storage_is_used_again_but_never_while_a_frame_is_held(capture, cameras):
+    capture.pictures = [np.full((48, 64, 3), value, np.uint8) for value in range(12)]
+    source = open_source(Settings(camera="3"))
+    held = [source.read() for _ in range(4)]
+    assert [int(frame.image[0, 0, 0]) for frame in held] == [0, 1, 2, 3]
+    places = set()
+    for value in range(4, 12):
+        frame = source.read()
+        assert int(frame.image[0, 0, 0]) == value
+        places.add(frame.image.__array_interface__["data"][0])
+        del frame
+    assert len(places) <= 2
 
 
 def test_the_first_failed_read_is_a_lost_source(capture, cameras):

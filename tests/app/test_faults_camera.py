@@ -251,7 +251,7 @@ class JpegCapture:
         self._count += 1
         return True
 
-    def retrieve(self) -> tuple[bool, Image | None]:
+    def retrieve(self, _storage: Image) -> tuple[bool, Image | None]:
         data = cv2.imencode(".jpg", room_picture(self._count), [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
         kind = self._count % 5
         if kind == 1:
