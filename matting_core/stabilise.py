@@ -7,12 +7,15 @@ from typing import Protocol, TypeVar
 import cv2
 import numpy as np
 
+from matting_core.buffers import Buffers
 from matting_core.errors import UsageError
 from matting_core.frames import Array, FloatAlpha, Image
 
 T = TypeVar("T")
 
 OFD_XI = 0.1
+_TRUST = 170  # levels of a trust of 1: 255 are 1 + WAIT
+_KEEPS = 128  # levels of a share that is kept: a table's half for alpha that rises, the other for alpha that falls
 
 
 class Stabiliser(Protocol):
@@ -22,7 +25,7 @@ class Stabiliser(Protocol):
         """Take a frame's alpha (float32 h×w in [0, 1]) and its picture at that size (uint8 h×w×3 BGR).
 
         Answers with a smoothed alpha and the frame that it belongs to, which may be an earlier one, or None while
-        it waits for the next. The answer is the stabiliser's to read again: do not write into it.
+        it waits for the next. The answer is the stabiliser's, to be read until the next push but one.
         """
         ...
 
@@ -101,30 +104,37 @@ class MotionAware:
     def __init__(self) -> None:
         self._past: _Past | None = None
         self._noise = 0.5
+        self._buffers = Buffers()
+        self._odd = False
+        self._gain = np.array([round(self.SETTLE * _TRUST), 0, 0, 0], np.float64)  # what OpenCV takes for a scalar
+        rising = np.linspace(0, 1 + self.WAIT, _KEEPS, dtype=np.float32)
+        keeps = np.maximum(rising - np.float32(self.WAIT), 0) * np.float32(self.KEEP)
+        self._keeps = np.concatenate((keeps, keeps * np.float32(self.FALL))).reshape(1, -1)
 
     def push(self, alpha: FloatAlpha, guide: Image, frame: T) -> tuple[FloatAlpha, T] | None:
         """See Stabiliser.push; answers for this very frame."""
         if self._past is None or self._past.alpha.shape != alpha.shape:
             self.reset()
-            self._past = _Past(alpha, guide, _grey(guide), np.zeros_like(alpha))
-            return alpha, frame
+            return self._anew(alpha, guide), frame
         past = self._past
-        change = _change(guide, past.guide)
+        change = self._change(guide, past.guide)
         self._measure_noise(change)
-        grey = _grey(guide)
-        drift = cv2.convertScaleAbs(cv2.subtract(grey, past.reference), alpha=4 / self.DRIFT)
-        unrest = cv2.max(change, cv2.blur(drift, (3, 3)))
-        still = _falling(unrest, 4 * (self.LEVELS + self._noise))
-        if cv2.countNonZero(cv2.inRange(still, 0.0, 0.5)) > self.CUT * still.size:
-            self._past = _Past(alpha, guide, grey, np.zeros_like(alpha))
-            return alpha, frame
-        trust = np.minimum(past.trust + np.float32(self.SETTLE), np.float32(1 + self.WAIT))
-        trust *= still
-        keep = np.maximum(trust - np.float32(self.WAIT), np.float32(0))
-        keep *= self.KEEP
-        # Not NumPy's `where`, which costs as much as all the rest.
-        keep = cv2.copyTo(keep * np.float32(self.FALL), cv2.compare(alpha, past.alpha, cv2.CMP_LT), keep)
-        self._past = _Past(_kept(past.alpha, alpha, keep), guide, _kept(past.reference, grey, keep), trust)
+        grey = cv2.cvtColor(guide, cv2.COLOR_BGR2GRAY, dst=self._level("grey"))
+        drift = cv2.subtract(grey, past.reference, dst=self._float("work"), dtype=cv2.CV_32F)
+        drift = cv2.convertScaleAbs(drift, dst=self._level("drift"), alpha=4 / self.DRIFT)
+        unrest = cv2.max(change, cv2.blur(drift, (3, 3), dst=drift), dst=change)
+        calm = 4 * (self.LEVELS + self._noise)
+        moving = cv2.threshold(unrest, 1.5 * calm, 1, cv2.THRESH_BINARY, dst=drift)[1]
+        if cv2.countNonZero(moving) > self.CUT * moving.size:
+            return self._anew(alpha, guide), frame
+        still = cv2.addWeighted(unrest, -255 / calm, unrest, 0, 510, dst=unrest)
+        trust = cv2.add(past.trust, self._gain, dst=self._level("trust"))
+        cv2.multiply(trust, still, dst=trust, scale=1 / 255)
+        keep = self._keep(trust, cv2.compare(alpha, past.alpha, cv2.CMP_LT, dst=drift))
+        self._past = _Past(
+            self._kept("alpha", past.alpha, alpha, keep), guide, self._kept("luma", past.reference, grey, keep), trust
+        )
+        self._odd = not self._odd
         return self._past.alpha, frame
 
     def reset(self) -> None:
@@ -132,51 +142,62 @@ class MotionAware:
         self._past = None
         self._noise = 0.5
 
+    def _anew(self, alpha: FloatAlpha, guide: Image) -> FloatAlpha:
+        """Begin again with this frame; its alpha."""
+        luma = cv2.cvtColor(guide, cv2.COLOR_BGR2GRAY).astype(np.float32)
+        self._past = _Past(alpha, guide, luma, np.zeros(alpha.shape, np.uint8))
+        return alpha
+
     def _measure_noise(self, change: Array) -> None:
         """Follow the change in the calmer part of the picture, which is what the camera's noise makes."""
-        calm = float(np.percentile(cv2.blur(change, (3, 3))[::8, ::8], 30)) / 4
+        sample = cv2.blur(change, (3, 3), dst=self._level("work"))[::8, ::8].reshape(-1)
+        nth = round(0.3 * (sample.size - 1))
+        calm = float(np.partition(sample, nth)[nth]) / 4
         self._noise += 0.1 * (min(1.3 * calm, self.NOISE_CAP) - self._noise)
+
+    def _change(self, guide: Image, before: Image) -> Array:
+        """The mean over the colours' changes in quarters of a grey level, which 8 bits keep; uint8 h×w, saturated."""
+        colours = cv2.absdiff(guide, before, dst=self._buffers.get("colours", guide.shape))
+        blue, green, red = cv2.split(colours, list(self._buffers.get("planes", (3, *guide.shape[:2]))))
+        total = cv2.addWeighted(blue, 4 / 3, green, 4 / 3, 0, dst=blue)
+        return cv2.addWeighted(total, 1, red, 4 / 3, 0, dst=total)
+
+    def _keep(self, trust: Array, falls: Array) -> Array:
+        """The share of the earlier alpha that each pixel keeps, float32 h×w."""
+        index = np.right_shift(trust, 1, out=self._level("index"))
+        index |= np.bitwise_and(falls, _KEEPS, out=falls)
+        return cv2.LUT(index, self._keeps, dst=self._float("keep"))
+
+    def _kept(self, name: str, old: Array, new: Array, share: Array) -> Array:
+        """new + share · (old − new), float32 h×w."""
+        blend = cv2.subtract(old, new, dst=self._float(name), dtype=cv2.CV_32F)
+        cv2.multiply(blend, share, dst=blend)
+        return cv2.add(blend, new, dst=blend, dtype=cv2.CV_32F)
+
+    def _level(self, name: str) -> Array:
+        return self._scratch(name, np.uint8)
+
+    def _float(self, name: str) -> Array:
+        return self._scratch(name, np.float32)
+
+    def _scratch(self, name: str, kind: type[np.generic]) -> Array:
+        """An array of the mattes' size. Every other frame another, so that what is remembered is not written over."""
+        assert self._past is not None, "there is a frame before"
+        return self._buffers.get(f"{name} {self._odd}", self._past.alpha.shape, kind)
 
 
 @dataclass(frozen=True, slots=True)
 class _Past:
-    """What MotionAware remembers; its arrays are never written again, since the alpha was handed out.
+    """What MotionAware remembers.
 
     alpha: the smoothed one. guide: the frame before. reference: the luma that `alpha` stands for, float32 h×w.
-    trust: how long each pixel has stood still, float32 h×w in [0, 1 + WAIT].
+    trust: how long each pixel has stood still, uint8 h×w in units of 1/_TRUST, 1 + WAIT at most.
     """
 
     alpha: FloatAlpha
     guide: Image
     reference: Array
     trust: Array
-
-
-def _change(guide: Image, before: Image) -> Array:
-    """The mean over the colours' changes in quarters of a grey level, which 8 bits keep; uint8 h×w, saturated."""
-    blue, green, red = cv2.split(cv2.absdiff(guide, before))
-    total = cv2.add(cv2.add(blue, green, dtype=cv2.CV_16U), red, dtype=cv2.CV_16U)
-    return cv2.convertScaleAbs(total, alpha=4 / 3)
-
-
-def _grey(guide: Image) -> Array:
-    """Luma, float32 h×w."""
-    return cv2.cvtColor(guide, cv2.COLOR_BGR2GRAY).astype(np.float32)
-
-
-def _kept(old: Array, new: Array, share: Array) -> Array:
-    """new + share · (old − new), into a new array."""
-    blend = cv2.subtract(old, new)
-    cv2.multiply(blend, share, dst=blend)
-    return cv2.add(blend, new, dst=blend)
-
-
-def _falling(values: Array, threshold: float) -> Array:
-    """float32: 1 up to the threshold, falling to 0 at twice that."""
-    slope = values.astype(np.float32)
-    slope *= -1 / threshold
-    slope += 2
-    return np.clip(slope, 0, 1, out=slope)
 
 
 STABILISERS: dict[str, Callable[[], Stabiliser]] = {"off": Off, "ofd": OneFrameDelay, "motion": MotionAware}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from matting_core.errors import UsageError
-from matting_core.stabilise import OneFrameDelay, make_stabiliser
+from matting_core.stabilise import STABILISERS, OneFrameDelay, make_stabiliser
 
 SIZE = (64, 96)
 
@@ -95,6 +95,18 @@ def test_a_cut_is_believed_in_the_places_that_look_alike_too() -> None:
     pushed = stabiliser.push(1 - alpha, other, 10)
     assert pushed is not None
     np.testing.assert_array_equal(pushed[0], 1 - alpha)
+
+
+@pytest.mark.parametrize("name", STABILISERS)
+def test_an_answer_may_be_read_until_the_next_push_but_one(name: str) -> None:
+    stabiliser = make_stabiliser(name)
+    before = None
+    for index in range(8):
+        guide, alpha = scene(index)
+        answer = stabiliser.push(alpha, guide, index)
+        if before is not None:
+            np.testing.assert_array_equal(*before)
+        before = answer and (answer[0], answer[0].copy())
 
 
 def test_ofd_mends_only_what_is_further_off_than_xi() -> None:
