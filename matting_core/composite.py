@@ -98,7 +98,7 @@ class Compositor:
             cv2.inRange(spill.weight, 0, 0, dst=self._band)
             cv2.bitwise_and(self._solid, self._band, dst=self._solid)
         cv2.subtract(alpha, self._solid, dst=self._band)  # 0 where nothing or all is the person's
-        return runs_of(self._band)
+        return runs_of(self._band, self._buffers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,26 +131,26 @@ class _Blend:
         if self.straight:
             colour *= at.levels(self.alpha) > 0
         else:
-            behind = at.colours(canvas)
+            behind = at.colours(canvas, "behind")
             colour -= behind
-            colour *= at.unit(self.alpha)
+            colour *= at.unit(self.alpha, "weight")
             colour += behind
         at.put(canvas, colour)
 
     def _colour(self, at: Runs) -> Floats:
         frame, matte = self.matted.frame, self.matted.alpha
         if self.plates is None:
-            return at.colours(frame.image)
+            return at.colours(frame.image, "foreground")
         colour = foreground_at(self.plates, frame.image, matte, at)
         if not self.edges.decontaminate:
             as_seen = at.levels(self.alpha) <= at.levels(matte)
-            np.copyto(colour, at.colours(frame.image), where=as_seen)
+            np.copyto(colour, at.colours(frame.image, "residual"), where=as_seen)
         return colour
 
     def _wrap(self, spill: _Spill, colour: Floats, at: Runs) -> None:
         """Screen the background's light over the colours: 255 − (255 − F)(1 − s·L/255); it only ever brightens."""
-        light = at.colours(spill.light)
-        light *= at.unit(spill.weight)
+        light = at.colours(spill.light, "light")
+        light *= at.unit(spill.weight, "weight")
         light *= -_WRAP_GAIN * self.edges.light_wrap / 255
         light += 1
         np.subtract(255, colour, out=colour)

@@ -58,12 +58,13 @@ def foreground_at(plates: ColourPlates, image: Image, alpha: Alpha, at: Runs) ->
     """The foreground colours, float32 3×N (rows B, G, R) in [0, 255], of the N pixels of `at`.
 
     Blur fusion's correction (Forte 2021, eq. 6), at full size. alpha 255 gives the camera pixel and alpha 0 gives F̂
-    alone: no colour of the room gets through where the matte sees no person. The result is new.
+    alone: no colour of the room gets through where the matte sees no person. The result lies in the scratch of `at`.
     """
     places = at.places(plates.foreground.shape)
-    foreground, background = (_colours(at.sample(plate, places)) for plate in (plates.foreground, plates.background))
-    weight = at.unit(alpha)
-    residual = at.colours(image)
+    foreground = _colours(at.sample(plates.foreground, places, "foreground"))
+    background = _colours(at.sample(plates.background, places, "background"))
+    weight = at.unit(alpha, "weight")
+    residual = at.colours(image, "residual")
     residual -= background
     np.subtract(foreground, background, out=background)
     background *= weight
@@ -77,7 +78,7 @@ def estimate_foreground(image: Image, alpha: Alpha) -> Image:
     """The foreground colours of a whole picture: uint8 H×W×3 BGR, new; the camera pixel where alpha is 255."""
     plates = estimate_plates(image, alpha)
     estimate = np.empty_like(image)
-    for at in all_runs(*alpha.shape).chunks():
+    for at in all_runs(*alpha.shape, Buffers()).chunks():
         at.put(estimate, foreground_at(plates, image, alpha, at))
     return estimate
 
@@ -177,5 +178,5 @@ def _far(small: Array, everyone: Sequence[float]) -> Array:
 def _colours(sampled: Floats) -> Floats:
     """Colours times weight and weight times 255, float32 4×N, to colours, 3×N; in place."""
     colours = sampled[:3]
-    colours *= 255 / sampled[3]
+    colours *= np.divide(255, sampled[3], out=sampled[3])
     return colours

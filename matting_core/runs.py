@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from matting_core.buffers import Buffers
 from matting_core.frames import Alpha, Array, Image
 
 Floats = npt.NDArray[np.float32]
@@ -20,47 +21,51 @@ Index = npt.NDArray[np.intp]
 LONGEST = 8
 _TO_UNIT: Floats = (np.arange(256) / 255.0).astype(np.float32)
 _ROW = 256  # samples in a row for OpenCV's remap, which takes neither rows nor columns above 32766
-_CHUNK = 1 << 11  # runs worked on at a time: the float work stays in the cache and no buffer grows with the rim
+_CHUNK = 1 << 12  # runs worked on at a time: no scratch array grows with the rim
 
 
 class Runs:
     """Some of the runs of pictures of one size; N is the number of their pixels.
 
-    A run is as long as LONGEST and the width allow without crossing into the next row. Pictures are C-contiguous.
+    A run is as long as LONGEST and the width allow without crossing into the next row. Pictures are C-contiguous. What
+    the methods give lies in scratch of the name they are told, until that is used again.
     """
 
-    def __init__(self, height: int, width: int, numbers: Index) -> None:
-        """numbers: of the runs, counted row by row from the top left."""
+    def __init__(self, height: int, width: int, numbers: Index, buffers: Buffers) -> None:
+        """numbers: of the runs, counted row by row from the top left, at most _CHUNK for all but `chunks`."""
         self._length = _length(width)
         self._in_row = width // self._length
         self._height, self._width = height, width
         self._numbers = numbers
+        self._buffers = buffers
         self.pixels = numbers.size * self._length
 
     def chunks(self) -> Iterator["Runs"]:
-        """These runs in parts whose float arrays fit the processor's cache."""
+        """These runs in parts that the other methods take."""
         for start in range(0, self._numbers.size, _CHUNK):
-            yield Runs(self._height, self._width, self._numbers[start : start + _CHUNK])
+            yield Runs(self._height, self._width, self._numbers[start : start + _CHUNK], self._buffers)
 
-    def colours(self, image: Image) -> Floats:
-        """Their pixels of a picture, float32 3×N, new: a row for each colour, as arithmetic is fastest."""
-        items = image.reshape(-1).view(f"V{3 * self._length}").take(self._numbers)
-        planes = np.empty((3, 1, self.pixels), np.uint8)
-        cv2.split(items.view(np.uint8).reshape(1, -1, 3), list(planes))
-        return planes[:, 0].astype(np.float32)
+    def colours(self, image: Image, name: str) -> Floats:
+        """Their pixels of a picture, float32 3×N: a row for each colour, as arithmetic is fastest."""
+        items = self._fetch(image, 3)
+        planes = self._scratch("levels", 3, np.uint8)
+        cv2.split(items.reshape(1, -1, 3), list(planes[:, None]))
+        return self._floats(planes, name)
 
     def levels(self, alpha: Alpha) -> npt.NDArray[np.uint8]:
         """Their pixels of a matte, uint8 N, new."""
-        return alpha.reshape(-1).view(_word(self._length)).take(self._numbers).view(np.uint8)
+        return self._fetch(alpha, 1).copy()
 
-    def unit(self, alpha: Alpha) -> Floats:
-        """Their pixels of a matte in [0, 1], float32 N, new."""
-        return _TO_UNIT.take(self.levels(alpha))
+    def unit(self, alpha: Alpha, name: str) -> Floats:
+        """Their pixels of a matte in [0, 1], float32 N."""
+        out = self._scratch(name, 1, np.float32)[0]
+        return _TO_UNIT.take(self._fetch(alpha, 1), out=out, mode="clip")
 
     def put(self, image: Image, colours: Floats) -> None:
         """Write colours, float32 3×N in [0, 255], to their pixels; `colours` is rounded in place."""
-        np.rint(colours, out=colours)
-        pixels = cv2.merge(list(colours.astype(np.uint8)[:, None]))
+        planes = self._scratch("levels", 3, np.uint8)
+        np.copyto(planes, np.rint(colours, out=colours), casting="unsafe")
+        pixels = cv2.merge(list(planes[:, None]), dst=self._scratch("pixels", 3, np.uint8).reshape(1, -1, 3))
         kind = f"V{3 * self._length}"
         np.put(image.reshape(-1).view(kind), self._numbers, pixels.reshape(-1).view(kind))
 
@@ -69,28 +74,47 @@ class Runs:
         padded = np.zeros(-(-self.pixels // _ROW) * _ROW // self._length, np.intp)
         padded[: self._numbers.size] = self._numbers
         rows, columns = np.divmod(padded, self._in_row)
-        x = _centres(self._width, plate[1]).reshape(self._in_row, self._length).take(columns, axis=0)
-        y = np.empty_like(x)
+        x, y = (self._buffers.get(name, (_CHUNK, self._length), np.float32)[: padded.size] for name in ("x", "y"))
+        centres = _centres(self._width, plate[1]).reshape(self._in_row, self._length)
+        centres.take(columns, axis=0, out=x, mode="clip")
         y[:] = _centres(self._height, plate[0]).take(rows)[:, None]
         return x.reshape(-1, _ROW), y.reshape(-1, _ROW)
 
-    def sample(self, plate: Array, places: tuple[Floats, Floats]) -> Floats:
-        """The bilinear values of a plate (h×w×C) at their `places` on it, float32 C×N, new."""
-        values = cv2.remap(plate, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        planes = np.empty((values.shape[2], *values.shape[:2]), values.dtype)
-        cv2.split(values, list(planes))
-        return planes.reshape(len(planes), -1)[:, : self.pixels].astype(np.float32)
+    def sample(self, plate: Array, places: tuple[Floats, Floats], name: str) -> Floats:
+        """The bilinear values of a plate (h×w×C) at their `places` on it, float32 C×N."""
+        rows, channels = places[0].shape[0], plate.shape[2]
+        values = self._buffers.get("sampled", (_CHUNK * self._length // _ROW, _ROW, channels), plate.dtype)[:rows]
+        cv2.remap(plate, *places, cv2.INTER_LINEAR, dst=values, borderMode=cv2.BORDER_REPLICATE)
+        planes = self._scratch("sampled planes", channels, plate.dtype)
+        cv2.split(values.reshape(1, -1, channels)[:, : self.pixels], list(planes[:, None]))
+        return self._floats(planes, name)
+
+    def _fetch(self, picture: Array, channels: int) -> npt.NDArray[np.uint8]:
+        """Their bytes of a picture of so many channels, flat."""
+        kind = f"V{channels * self._length}"
+        out = self._scratch("fetched", channels, np.uint8).reshape(-1).view(kind)
+        return picture.reshape(-1).view(kind).take(self._numbers, out=out, mode="clip").view(np.uint8)
+
+    def _floats(self, planes: Array, name: str) -> Floats:
+        floats = self._scratch(name, len(planes), np.float32)
+        np.copyto(floats, planes)
+        return floats
+
+    def _scratch(self, name: str, rows: int, kind: npt.DTypeLike) -> Array:
+        """rows×N, contiguous, of an array as large as a chunk needs."""
+        whole = self._buffers.get(name, (rows * _CHUNK * self._length,), kind)
+        return whole[: rows * self.pixels].reshape(rows, self.pixels)
 
 
-def all_runs(height: int, width: int) -> Runs:
+def all_runs(height: int, width: int, buffers: Buffers) -> Runs:
     """Every run of a picture."""
-    return Runs(height, width, np.arange(height * width // _length(width)))
+    return Runs(height, width, np.arange(height * width // _length(width)), buffers)
 
 
-def runs_of(band: Alpha) -> Runs:
+def runs_of(band: Alpha, buffers: Buffers) -> Runs:
     """The runs in which any pixel of `band` (uint8 H×W) is not 0."""
     height, width = band.shape
-    return Runs(height, width, np.flatnonzero(band.reshape(-1).view(_word(_length(width))) != 0))
+    return Runs(height, width, np.flatnonzero(band.reshape(-1).view(_word(_length(width))) != 0), buffers)
 
 
 @functools.lru_cache(maxsize=8)

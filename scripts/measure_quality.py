@@ -222,7 +222,7 @@ def timing(network: Network, clip: Path, room: Image, rounds: int) -> dict[str, 
 
     def decontaminate(one: MattedFrame) -> None:
         plates = estimate_plates(one.frame.image, one.alpha, scratch)
-        for at in runs_of(((one.alpha > 0) & (one.alpha < 255)).astype(np.uint8)).chunks():
+        for at in runs_of(((one.alpha > 0) & (one.alpha < 255)).astype(np.uint8), scratch).chunks():
             foreground_at(plates, one.frame.image, one.alpha, at)
 
     steps: dict[str, Callable[[MattedFrame], object]] = {
