@@ -78,7 +78,7 @@ def estimate_foreground(image: Image, alpha: Alpha) -> Image:
     """The foreground colours of a whole picture: uint8 H×W×3 BGR, new; the camera pixel where alpha is 255."""
     plates = estimate_plates(image, alpha)
     estimate = np.empty_like(image)
-    for at in all_runs(*alpha.shape, Buffers()).chunks():
+    for at in all_runs(alpha.shape[0], alpha.shape[1], Buffers()).chunks():
         at.put(estimate, foreground_at(plates, image, alpha, at))
     return estimate
 
