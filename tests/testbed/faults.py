@@ -9,6 +9,9 @@ from tests.testbed.checks import check_size
 from tests.testbed.rig import CAMERA, PLAIN, PLAYED, Rig, check, control
 from tests.testbed.scenario import Scenario
 
+MOVING, STILL = "horizontal_movement=6", "horizontal_movement=3"
+"""Of vivid's bars."""
+
 
 def nothing_there(rig: Rig) -> dict[str, Any]:
     """No camera, then no virtual camera at the start: exit code 1 and one sentence that says which."""
@@ -102,13 +105,15 @@ def frozen(rig: Rig) -> dict[str, Any]:
 
     A loopback device would not do for the camera: a virtual one may stand still on purpose.
     """
+    control(CAMERA, MOVING)  # until somebody reads
     app = App(rig, CAMERA, PLAIN)
     app.wait_open()
     reader = rig.reader(PLAIN)
     reader.until(lambda each: not is_slate(each), "the bars with a new background", 120.0)
+    control(CAMERA, STILL)
     app.wait_said("the same picture again and again")
     reader.until(is_slate, "the slate instead of the frozen picture")
-    control(CAMERA, "horizontal_movement=6")
+    control(CAMERA, MOVING)
     reader.until(lambda each: not is_slate(each), "the picture after the frost", 120.0)
     report = app.stop()
     return {"captured": report["captured"], "shown": report["shown"], "said": app.said()}

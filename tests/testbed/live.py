@@ -33,6 +33,7 @@ def played_room(rig: Rig) -> dict[str, Any]:
 def vivid_unplugged(rig: Rig) -> dict[str, Any]:
     """vivid through `run`; unplugged, the slate shows; plugged in again, the picture comes back by itself."""
     names = [camera.name for camera in list_cameras() if not camera.virtual]
+    control(CAMERA, "osd_text_mode=1")  # a running counter: bars that stand still would be told to be frozen
     app = App(rig, "auto", EXCLUSIVE)
     app.wait_open()
     reader = rig.reader(EXCLUSIVE)
