@@ -1,6 +1,6 @@
 """The command that makes a trained network as sure of itself as its teacher is: temperature scaling of the matte.
 
-    python -m matting_core.modnet.sharpen CHECKPOINT PAIRS --output CHECKPOINT [--long-side 480] [--pictures 100]
+    python -m matting_core.modnet.sharpen CHECKPOINT PAIRS --output CHECKPOINT [--long-side 512] [--pictures 100]
 
 A network that learnt from dark, blurred and noisy pictures stays unsure on clear ones: too much of a rim is half
 transparent. Its matte is σ(z); σ(κz) moves no edge, and κ is the one of FACTORS with the lowest mean |α − α_g| on
@@ -25,6 +25,7 @@ from matting_core.modnet import require_train_extra
 from matting_core.modnet.commands import exit_code
 from matting_core.pairs import Pair, find_pairs
 from matting_core.preprocess import MULTIPLE
+from matting_core.presets import FAST_SIDE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -112,7 +113,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("pairs", type=Path, metavar="PAIRS", help="pictures with true mattes that it has learnt from")
     parser.add_argument("--output", type=Path, required=True, metavar="CHECKPOINT", help="where to write it")
     parser.add_argument("--layout", default=AUTO, choices=LAYOUTS, help="of PAIRS")
-    parser.add_argument("--long-side", type=int, default=480, metavar="N", help="of the network's input; default 480")
+    parser.add_argument(
+        "--long-side", type=int, default=FAST_SIDE, metavar="N", help=f"of the network's input; default {FAST_SIDE}"
+    )
     parser.add_argument("--pictures", type=int, default=100, metavar="N", help="how many to measure; default 100")
     return parser
 
