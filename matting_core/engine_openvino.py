@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from matting_core.buffers import Recycler
 from matting_core.errors import EngineError, InferenceFailed
 from matting_core.frames import FloatAlpha
 from matting_core.openvino_import import import_openvino
@@ -40,6 +41,7 @@ class OpenVinoEngine:
         self.threads = threads
         self._shape: tuple[int, ...] | None = None
         self._request: Any = None
+        self._arrays = Recycler()
         try:
             openvino = import_openvino()
         except ImportError as error:
@@ -65,7 +67,9 @@ class OpenVinoEngine:
             output = self._request.infer({0: blob}, share_inputs=True, share_outputs=True)[0]
         except RuntimeError as error:
             raise InferenceFailed(f"OpenVINO failed on a frame: {_first_line(error)}") from error
-        return np.array(output[0, 0], dtype=np.float32)  # a copy: the request writes there again
+        matte = self._arrays.new(output.shape[2:], np.float32)
+        np.copyto(matte, output[0, 0])  # the request writes there again
+        return matte
 
     def close(self) -> None:
         """See MattingEngine.close."""

@@ -53,8 +53,9 @@ class Predictor:
         Raises InferenceFailed, after which earlier frames are forgotten.
         """
         height, width = frame.image.shape[:2]
-        small = shrink(frame.image, network_size(height, width, self.preset.long_side))
-        blob = to_blob(small)
+        size = network_size(height, width, self.preset.long_side)
+        small = shrink(frame.image, size, self._arrays)
+        blob = to_blob(small, self._arrays.new((1, 3, *size), np.float32))
         lap("preprocess")
         try:
             alpha = checked_predict(self.engine, blob)
@@ -68,7 +69,7 @@ class Predictor:
             return None
         alpha, owner = settled
         height, width = owner.image.shape[:2]
-        matted = MattedFrame(owner, restore_alpha(alpha, height, width, self._arrays.new((height, width))))
+        matted = MattedFrame(owner, restore_alpha(alpha, height, width, self._arrays))
         lap("alpha")
         return matted
 

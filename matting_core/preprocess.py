@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from matting_core.buffers import Recycler
 from matting_core.frames import Alpha, FloatAlpha, Image
 
 MULTIPLE = 32
@@ -16,6 +17,7 @@ SURE_LEVELS = np.clip(np.rint((np.arange(256) - SURE) * (255 / (255 - 2 * SURE))
 """uint8 256: what each level of the network's alpha becomes. The SURE outermost levels at either end are haze, not
 hair: they turn to 0 and 255, and those between are spread evenly. That is a third of the pixels that need a blend."""
 
+_BLOB = cv2.dnn.Image2BlobParams((1 / 127.5,) * 4, (0, 0), (127.5,) * 4, True)
 Blob = npt.NDArray[np.float32]
 """float32, 1×3×h×w, RGB in [−1, 1]."""
 
@@ -29,40 +31,51 @@ def network_size(height: int, width: int, long_side: int) -> tuple[int, int]:
     return _to_multiple(height * scale), _to_multiple(width * scale)
 
 
-def shrink(image: Image, size: tuple[int, int]) -> Image:
-    """`image` (H×W×3) resampled to size (h, w); a new array, or `image` where it fits.
+def shrink(image: Image, size: tuple[int, int], arrays: Recycler | None = None) -> Image:
+    """`image` (H×W×3) resampled to size (h, w); an array of `arrays`, if given, a new one, or `image` where it fits.
 
     Whole halvings first, each the mean of 2×2, then linear interpolation for what is left, which is less than a
     halving: so no pixel goes unseen. OpenCV's area kernel for fractions is five times as slow, and the mattes were no
     better with it.
     """
+    arrays = arrays or Recycler()
+
+    def resized(height: int, width: int, interpolation: int) -> Image:
+        out = arrays.new((height, width, 3))
+        return cast(Image, cv2.resize(image, (width, height), dst=out, interpolation=interpolation))
+
     height, width = size
     while image.shape[0] >= 2 * height and image.shape[1] >= 2 * width:
-        image = cast(Image, cv2.resize(image, (image.shape[1] // 2, image.shape[0] // 2), interpolation=cv2.INTER_AREA))
-    if image.shape[:2] == size:
-        return image
-    return cast(Image, cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR))
+        image = resized(image.shape[0] // 2, image.shape[1] // 2, cv2.INTER_AREA)
+    return image if image.shape[:2] == size else resized(height, width, cv2.INTER_LINEAR)
 
 
-def to_blob(small: Image) -> Blob:
-    """A picture of the network's size (uint8 h×w×3 BGR) as the network takes it: 1×3×h×w RGB in [−1, 1], new."""
-    blob = cv2.dnn.blobFromImage(small, scalefactor=1 / 127.5, mean=(127.5, 127.5, 127.5), swapRB=True)
-    return cast(Blob, blob)
+def to_blob(small: Image, out: Blob | None = None) -> Blob:
+    """A picture of the network's size (uint8 h×w×3 BGR) as the network takes it: 1×3×h×w RGB in [−1, 1].
+
+    In `out`, if given; new otherwise.
+    """
+    if out is None:
+        out = np.empty((1, 3, *small.shape[:2]), np.float32)
+    return cast(Blob, cv2.dnn.blobFromImageWithParams(small, out, _BLOB))
 
 
-def restore_alpha(alpha: FloatAlpha, height: int, width: int, out: Alpha | None = None) -> Alpha:
+def restore_alpha(alpha: FloatAlpha, height: int, width: int, arrays: Recycler | None = None) -> Alpha:
     """The inverse: alpha at the network's size, float32 in [0, 1], as uint8 0…255 at the picture's size.
 
-    In `out`, uint8 height×width, if given; new otherwise.
+    An array of `arrays`, if given; new otherwise.
 
     Rounded before it is enlarged, which moves no value by more than one level and handles a quarter of the bytes.
     What is nearly sure becomes sure (SURE_LEVELS).
     """
-    rounded = cv2.LUT(cv2.convertScaleAbs(alpha, alpha=255.0), SURE_LEVELS)
+    arrays = arrays or Recycler()
+    rounded = cv2.convertScaleAbs(alpha, dst=arrays.new(alpha.shape), alpha=255.0)
+    cv2.LUT(rounded, SURE_LEVELS, dst=rounded)
     if rounded.shape == (height, width):
         return cast(Alpha, rounded)
     shrinking = height * width < alpha.size
     interpolation = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
+    out = arrays.new((height, width))
     return cast(Alpha, cv2.resize(rounded, (width, height), dst=out, interpolation=interpolation))
 
 

@@ -114,7 +114,9 @@ def all_runs(height: int, width: int, buffers: Buffers) -> Runs:
 def runs_of(band: Alpha, buffers: Buffers) -> Runs:
     """The runs in which any pixel of `band` (uint8 H×W) is not 0."""
     height, width = band.shape
-    return Runs(height, width, np.flatnonzero(band.reshape(-1).view(_word(_length(width))) != 0), buffers)
+    words = band.reshape(-1).view(_word(_length(width)))
+    any_in_run = np.not_equal(words, 0, out=buffers.get("any in run", words.shape, np.bool_))
+    return Runs(height, width, np.flatnonzero(any_in_run), buffers)
 
 
 @functools.lru_cache(maxsize=8)

@@ -189,8 +189,8 @@ def test_bench_times_every_stage(capsys: pytest.CaptureFixture[str]) -> None:
     assert set(told["stages"]) >= {"fit", "preprocess", "infer", "stabilise", "alpha", "composite", "convert"}
     assert all(0 <= times["p50_ms"] <= times["p95_ms"] for times in told["stages"].values())
     assert sum(times["p50_ms"] for times in told["stages"].values()) <= 3 * 1000 / told["fps"]
-    assert all(times["allocated_kib"] < 4 * 512 * 288 * 16 / 1024 for times in told["stages"].values())
-    assert told["stages"]["preprocess"]["allocated_kib"] >= 3 * 512 * 288 * 4 / 1024, "its blob at least"
+    most = max(times["allocated_kib"] for times in told["stages"].values())
+    assert most < 3 * 512 * 288 / 1024, "no stage takes even a picture of the network's size anew"
     assert told["machine"]["cores"] == os.cpu_count()
     assert {"python", "numpy", "opencv_python"} <= set(told["versions"])
     assert (told["input_size"], told["frame_size"]) == ("512x288", "320x180")
