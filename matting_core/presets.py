@@ -10,7 +10,7 @@ AUTO_MODEL = "auto"
 AUTO_PRESET = "auto"
 """Live only: moves between the presets so that the camera's rate is held (`governor.py`)."""
 FAST_SIDE = 512
-RELEASED_COST, FLOAT_COST = 2.5, 2.5
+RELEASED_COST, FLOAT_COST = 3.0, 2.5
 """What a frame costs with the released network instead of the fast one, at one size, and in float32 instead of int8."""
 RUNG = 1.25
 """A preset must cost this many times the one before to be a rung of its own."""

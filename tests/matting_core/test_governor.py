@@ -150,7 +150,7 @@ def test_a_refused_preset_is_never_asked_for() -> None:
 
 def test_the_rungs_get_heavier_and_a_model_of_ones_own_has_no_rung_twice() -> None:
     assert ladder() == (FAST, BALANCED, QUALITY, ULTRA)
-    assert ladder("my_room") == (FAST, QUALITY, ULTRA), "fast and balanced are one network at nearly one size here"
+    assert ladder("my_room") == (FAST, QUALITY, ULTRA), "fast and balanced are one network at one size here"
     assert ladder(RELEASED)[0] is FAST
     costs = [preset.relative_cost() for preset in ladder()]
     assert costs[0] == 1.0
