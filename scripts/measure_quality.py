@@ -111,7 +111,7 @@ def smoothed(name: str, mattes: list[tuple[FloatAlpha, Image]]) -> dict[int, Flo
     """What a stabiliser makes of these mattes, by the number of the frame that each belongs to."""
     stabiliser = make_stabiliser(name)
     answers = (stabiliser.push(alpha, guide, index) for index, (alpha, guide) in enumerate(mattes))
-    return {index: alpha for alpha, index in (answer for answer in answers if answer is not None)}
+    return {index: alpha.copy() for alpha, index in (answer for answer in answers if answer is not None)}
 
 
 def flicker(network: Network, clip: Path, frames: int) -> dict[str, Any]:
