@@ -8,7 +8,7 @@ import numpy as np
 from matting_core.buffers import Recycler
 from matting_core.errors import EngineError, InferenceFailed
 from matting_core.frames import FloatAlpha
-from matting_core.openvino_import import import_openvino
+from matting_core.openvino_import import import_openvino, openvino_core
 from matting_core.preprocess import Blob
 from matting_core.quantised import SUFFIX, read_quantised
 
@@ -21,7 +21,7 @@ INT8_SUFFIX = "-"
 def processor_precisions() -> tuple[str, ...]:
     """Which of PRECISIONS this processor computes in by itself. Raises EngineError where OpenVINO is missing."""
     try:
-        found = import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        found = openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     except (ImportError, RuntimeError) as error:
         raise EngineError("OpenVINO is not installed.", "Install it with: pip install openvino") from error
     return tuple(name for name, word in PRECISIONS.items() if word in found)
@@ -47,7 +47,7 @@ class OpenVinoEngine:
         except ImportError as error:
             raise EngineError("OpenVINO is not installed.", "Install it with: pip install openvino") from error
         try:
-            self._core = openvino.Core()
+            self._core = openvino_core()
             found = [device for device in self._core.available_devices if device.split(".")[0] == self._device]
             if not found:
                 raise EngineError(

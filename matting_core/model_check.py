@@ -15,7 +15,7 @@ import numpy as np
 
 from matting_core.errors import EngineError, ModelError
 from matting_core.onnx_scan import scan_onnx
-from matting_core.openvino_import import import_openvino
+from matting_core.openvino_import import import_openvino, openvino_core
 
 # Two sizes, because a network may declare a free size and still have one baked in.
 PROBE_SIZES = ((64, 64), (64, 96))
@@ -90,7 +90,7 @@ def _load_and_run(path: Path, name: str) -> None:
     except ImportError as error:
         raise EngineError("OpenVINO, which checks models, is not installed.", "pip install openvino") from error
     try:
-        core = openvino.Core()
+        core = openvino_core()
         # The ONNX reader by name: left to guess, OpenVINO offers the file to every reader it has.
         reader = openvino.frontend.FrontEndManager().load_by_framework("onnx")
         model = reader.convert(reader.load(str(path)))

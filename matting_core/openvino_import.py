@@ -1,5 +1,6 @@
-"""The one door to OpenVINO, because importing it plainly reports to an analytics service."""
+"""The one door to OpenVINO: importing it plainly reports to an analytics service, and its Core must not end."""
 
+import functools
 import sys
 from typing import Any
 
@@ -17,3 +18,14 @@ def import_openvino() -> Any:
     import openvino.passes
 
     return openvino
+
+
+@functools.cache
+def openvino_core() -> Any:
+    """The process's only openvino.Core, which any thread may use and which is never given up. Raises ImportError.
+
+    On Linux a Core that loads the processor's plugin gives the thread a signal stack and takes it away with itself. Of
+    two that do not end in the opposite order, the second puts the first's back, which is gone: the next signal that
+    Python hears on that thread, a Ctrl-C for one, would crash the process.
+    """
+    return import_openvino().Core()

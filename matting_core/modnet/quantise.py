@@ -25,7 +25,7 @@ from matting_core.frames import Alpha, Image
 from matting_core.layouts import AUTO, LAYOUTS
 from matting_core.modnet import require_train_extra
 from matting_core.modnet.commands import exit_code
-from matting_core.openvino_import import import_openvino
+from matting_core.openvino_import import import_openvino, openvino_core
 from matting_core.preprocess import MULTIPLE, Blob, shrink, to_blob
 from matting_core.quantised import pack
 
@@ -53,7 +53,7 @@ def _run(arguments: argparse.Namespace) -> dict[str, Any]:
     model = load_network(arguments.weights).model
     samples, held_out = _blobs(arguments.photos, arguments.layout, size, arguments.pictures)
     openvino = import_openvino()
-    core = openvino.Core()
+    core = openvino_core()
     with tempfile.TemporaryDirectory() as name:
         graph = Path(name) / "model.onnx"
         graph.write_bytes(onnx_graph(model, torch.float32, None, 18, integers=True))

@@ -1,5 +1,8 @@
 """Engines on the shipped model: they agree, they say what they run on, and they fail in one sentence."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +39,30 @@ def test_openvino_and_onnx_runtime_agree_at_two_sizes() -> None:
     for engine in engines:
         engine.close()
         engine.close()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="no such signal on this system")
+def test_signals_are_heard_after_networks_that_overlapped() -> None:
+    """Two Cores of OpenVINO's, the older ended first, leave a signal stack that is gone: Ctrl-C would crash."""
+    code = f"""
+import gc, os, signal
+from pathlib import Path
+import numpy as np
+from matting_core.engine import create_engine
+engines = [create_engine("openvino", Path({str(MODEL)!r})) for _ in range(2)]
+for engine in engines:
+    engine.predict(np.zeros((1, 3, 64, 64), np.float32))
+del engine
+while engines:
+    engines.pop(0).close()
+    gc.collect()
+signal.signal(signal.SIGUSR1, lambda *_: print("heard"))
+os.kill(os.getpid(), signal.SIGUSR1)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=MODEL.parents[1], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr
 
 
 def test_the_astronaut_is_found() -> None:
