@@ -1,16 +1,18 @@
 """`bench`: what each stage of a frame costs on this machine."""
 
+import itertools
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from app.camera import open_source
+from app.output_stage import PREVIEW_LONG_SIDE
 from app.settings import Scene, Settings, parse_size
 from matting_core.background import open_background
 from matting_core.background_spec import parse_spec
 from matting_core.benchmark import (
     FrameWay,
+    as_jpeg,
     compare_predictors,
     machine,
     measure,
@@ -35,9 +37,9 @@ PLAIN, PLAIN_SIDE = "plain", 512
 
 
 def bench(source: str, size: str, seconds: float, preset: str, engine: str, as_json: bool) -> int:
-    """Measure and print; source: 'demo', an image or a video. Returns the exit code."""
+    """Measure and print; source: 'demo', an image or a video, sent as a webcam's JPEG. Returns the exit code."""
     width, height = parse_size(size)
-    images = endless_images(source, size)
+    pictures = read_pictures(source, size)
     chosen = find_preset(preset)
     runner = create_engine(engine, ModelStore().network(chosen.model, chosen.int8))
     looks = Scene()
@@ -45,9 +47,10 @@ def bench(source: str, size: str, seconds: float, preset: str, engine: str, as_j
     predictor = Predictor(runner, chosen, looks.smoothing)
     background = open_background(parse_spec(BACKGROUND), width, height)
     try:
-        way = FrameWay(predictor, background, (width, height), edges)
-        measured = measure(way, images, seconds)
-        allocated = measure_allocations(way, images)
+        way = FrameWay(predictor, background, (width, height), edges, PREVIEW_LONG_SIDE)
+        jpegs = itertools.cycle([as_jpeg(fit_frame(image, width, height, mirror=False)) for image in pictures])
+        measured = measure(way, jpegs, seconds)
+        allocated = measure_allocations(way, jpegs)
     finally:
         runner.close()
     h, w = network_size(height, width, predictor.preset.long_side)
@@ -78,15 +81,14 @@ def compare(source: str, size: str, seconds: float, engine: str, as_json: bool) 
     Timed is `Predictor.predict`: resizing, network and alpha at the frame's size, without smoothing. Returns 0.
     """
     width, height = parse_size(size)
-    images = endless_images(source, size)
+    pictures = [fit_frame(image, width, height, mirror=False) for image in read_pictures(source, size)]
     store = ModelStore()
     plain = Predictor(create_engine("cpu", store.network(RELEASED, int8=False)), Preset(PLAIN, PLAIN_SIDE, int8=False))
     contenders = {PLAIN: plain}
     for preset in PRESETS.values():
         contenders[preset.name] = Predictor(create_engine(engine, store.network(preset.model, preset.int8)), preset)
     try:
-        fitted = (fit_frame(image, width, height, mirror=False) for image in images)
-        rows = compare_predictors(contenders, fitted, seconds)
+        rows = compare_predictors(contenders, itertools.cycle(pictures), seconds)
     finally:
         for predictor in contenders.values():
             predictor.engine.close()
@@ -106,20 +108,17 @@ def _comparison(rows: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def endless_images(source: str, size: str) -> Iterator[Image]:
-    """Pictures without end, decoded beforehand where that is possible, so that only our own work is timed."""
+def read_pictures(source: str, size: str) -> list[Image]:
+    """What to measure with, decoded beforehand: pictures of the demo at `size`, an image, or the start of a video."""
     if source == "demo":
         demo = open_source(Settings(camera="demo", camera_size=size, camera_fps=240))
         pictures = [demo.read().image for _ in range(DEMO_FRAMES)]
         demo.close()
-    else:
-        path = Path(source)
-        if not path.is_file():
-            raise UsageError(f"The source {source} does not exist.", "Give an image or video file, or demo.")
-        is_image = path.suffix.lower() in IMAGE_SUFFIXES
-        pictures = [read_image(path)] if is_image else _first_pictures(path)
-    while True:
-        yield from pictures
+        return pictures
+    path = Path(source)
+    if not path.is_file():
+        raise UsageError(f"The source {source} does not exist.", "Give an image or video file, or demo.")
+    return [read_image(path)] if path.suffix.lower() in IMAGE_SUFFIXES else _first_pictures(path)
 
 
 def _first_pictures(path: Path) -> list[Image]:

@@ -1,5 +1,6 @@
 """`bench --fused`: frames through the fused graph, one thread loading while another computes, as it is meant to run."""
 
+import itertools
 import json
 import queue
 import threading
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.bench_command import BACKGROUND, endless_images
+from app.bench_command import BACKGROUND, read_pictures
 from app.settings import Scene, parse_size
 from matting_core.background import open_background
 from matting_core.background_spec import parse_spec
@@ -98,7 +99,8 @@ def bench_fused(source: str, size: str, seconds: float, preset: str, engine: str
         runner = FusedEngine(name, model, spec, smoothing=smoothing != "off", slots=SLOTS)
         try:
             runner.set_background(behind)
-            rows[f"smoothing {smoothing}"] = _measure(runner, endless_images(source, size), seconds, smoothing)
+            images = itertools.cycle(read_pictures(source, size))
+            rows[f"smoothing {smoothing}"] = _measure(runner, images, seconds, smoothing)
         finally:
             runner.close()
     result = {

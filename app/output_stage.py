@@ -6,9 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
-import cv2
 import numpy as np
 
 from app.background_loader import BackgroundLoader
@@ -22,8 +20,10 @@ from app.slate import draw_slate, reason
 from app.stats import StatsRecorder
 from app.status import Preview
 from matting_core.background import Background
+from matting_core.buffers import Recycler
 from matting_core.composite import Compositor, Edges
 from matting_core.errors import MediaError
+from matting_core.fit import within
 from matting_core.frames import Alpha, Image, MattedFrame
 from matting_core.pictures import write_image
 
@@ -76,6 +76,7 @@ class OutputStage:
         self._last: MattedFrame | None = None
         self._fresh_at_s = 0.0
         self._due_s = 0.0
+        self._arrays = Recycler()
         self._newest_canvas: Image | None = None
         self._newest_alpha: Alpha | None = None
         self._preview_at_s = 0.0
@@ -193,11 +194,8 @@ class OutputStage:
             return
         self._preview_at_s = now_s
         self._preview_serial += 1
-        self._preview = Preview(_small(canvas), self._preview_serial, None if before is None else _small(before))
+        small, old = self._small(canvas), None if before is None else self._small(before)
+        self._preview = Preview(small, self._preview_serial, old)
 
-
-def _small(canvas: Image) -> Image:
-    height, width = canvas.shape[:2]
-    scale = min(1.0, PREVIEW_LONG_SIDE / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return cast(Image, cv2.resize(canvas, size, interpolation=cv2.INTER_LINEAR)) if scale < 1 else canvas.copy()
+    def _small(self, picture: Image) -> Image:
+        return within(picture, PREVIEW_LONG_SIDE, self._arrays)

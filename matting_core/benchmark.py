@@ -7,7 +7,7 @@ import tracemalloc
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -15,13 +15,15 @@ import numpy as np
 from matting_core.background import Background
 from matting_core.buffers import Recycler
 from matting_core.composite import Compositor, Edges
-from matting_core.fit import fit_frame
-from matting_core.frames import Alpha, Frame, Image
+from matting_core.fit import fit_frame, within
+from matting_core.frames import Alpha, Array, Frame, Image
 from matting_core.predictor import Lap, Predictor
 from matting_core.preprocess import network_size
 
 WARM_UP_FRAMES = 3
 ALLOCATION_FRAMES = 20
+JPEG = [cv2.IMWRITE_JPEG_QUALITY, 85, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_422]
+"""How `as_jpeg` compresses: much as a webcam does."""
 PACKAGES = ("onnxruntime", "onnxruntime-gpu", "openvino", "opencv-python", "numpy")
 
 
@@ -55,23 +57,30 @@ class _Stopwatch:
 class FrameWay:
     """A frame's whole way on one thread: the very steps of the live pipeline, one after the other.
 
-    size: (width, height) of the canvas. The last step is the conversion to I420 that a virtual camera on Linux takes.
+    size: (width, height) of the canvas. The first step decodes a webcam's JPEG; the last ones are the conversion to
+    I420 that a virtual camera on Linux takes, and the window's picture, of preview_side pixels at most.
     """
 
-    def __init__(self, predictor: Predictor, background: Background, size: tuple[int, int], edges: Edges) -> None:
+    def __init__(
+        self, predictor: Predictor, background: Background, size: tuple[int, int], edges: Edges, preview_side: int
+    ) -> None:
         self._predictor = predictor
         self._background = background
         self._size = width, height = size
         self._edges = edges
+        self._preview_side = preview_side
         self._compositor = Compositor(width, height)
         self._arrays = Recycler()
         self._canvas: Image = np.empty((height, width, 3), np.uint8)
         self._i420 = np.empty((height * 3 // 2, width), np.uint8)
         predictor.warm_up(height, width)
 
-    def go(self, image: Image, index: int, lap: Lap) -> None:
-        """Send one picture the whole way; `lap` is told each step that is done."""
+    def go(self, jpeg: Array, index: int, lap: Lap) -> None:
+        """Send one picture, as `as_jpeg` gives it, the whole way; `lap` is told each step that is done."""
         now_s = time.perf_counter()
+        # OpenCV decodes a camera's frame likewise, but into storage that is used again.
+        image = cast(Image, cv2.imdecode(jpeg, cv2.IMREAD_COLOR))
+        lap("decode")
         fitted = fit_frame(image, *self._size, mirror=True, arrays=self._arrays)
         lap("fit")
         matted = self._predictor.predict(Frame(fitted, now_s, index), lap)
@@ -82,27 +91,34 @@ class FrameWay:
             lap("composite")
             cv2.cvtColor(self._canvas, cv2.COLOR_BGR2YUV_I420, dst=self._i420)
             lap("convert")
+            within(self._canvas, self._preview_side, self._arrays)
+            lap("preview")
 
 
-def measure(way: FrameWay, images: Iterator[Image], seconds: float) -> Measurement:
+def as_jpeg(image: Image) -> Array:
+    """The picture (uint8 H×W×3 BGR) compressed as a webcam sends it: uint8 N."""
+    return cast(Array, cv2.imencode(".jpg", image, JPEG)[1])
+
+
+def measure(way: FrameWay, jpegs: Iterator[Array], seconds: float) -> Measurement:
     """Send pictures the whole way for that many seconds, and at least one, after WARM_UP_FRAMES untimed ones.
 
-    Fetching a picture from `images` is not timed.
+    Fetching a picture from `jpegs` is not timed.
     """
     stages: dict[str, list[float]] = {}
     frames, spent = -WARM_UP_FRAMES, 0.0
     while frames < 1 or spent < seconds:
         if frames == 0:
             stages, spent = {}, 0.0
-        image = next(images)
+        jpeg = next(jpegs)
         began = time.perf_counter()
-        way.go(image, max(frames, 0), _Stopwatch(stages))
+        way.go(jpeg, max(frames, 0), _Stopwatch(stages))
         spent += time.perf_counter() - began
         frames += 1
     return Measurement(frames, spent, stages)
 
 
-def measure_allocations(way: FrameWay, images: Iterator[Image]) -> dict[str, int]:
+def measure_allocations(way: FrameWay, jpegs: Iterator[Array]) -> dict[str, int]:
     """The most bytes that each stage held more than when it began: the median of ALLOCATION_FRAMES frames.
 
     Counted is what Python, NumPy and OpenCV's arrays take from the system, not the engine's own memory. Slow.
@@ -122,10 +138,10 @@ def measure_allocations(way: FrameWay, images: Iterator[Image]) -> dict[str, int
         for index in range(-WARM_UP_FRAMES, ALLOCATION_FRAMES):
             if index == 0:
                 held = {}
-            image = next(images)
+            jpeg = next(jpegs)
             base = tracemalloc.get_traced_memory()[0]
             tracemalloc.reset_peak()
-            way.go(image, max(index, 0), lap)
+            way.go(jpeg, max(index, 0), lap)
     finally:
         tracemalloc.stop()
     return {stage: round(float(np.median(sizes))) for stage, sizes in held.items()}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from matting_core.fit import fit_frame, fit_image
+from matting_core.fit import fit_frame, fit_image, within
 
 
 def halves(height: int, width: int) -> np.ndarray:
@@ -100,3 +100,15 @@ def test_a_mirrored_frame_is_new_flipped_and_read_only() -> None:
     assert not flipped.flags.writeable
     assert frame.flags.writeable
     assert not fit_frame(frame, 3, 2, mirror=False).flags.writeable
+
+
+def test_a_glance_is_a_copy_no_larger_than_asked_for() -> None:
+    image = halves(60, 100)
+    small = within(image, 50)
+    assert small.shape == (30, 50, 3)
+    assert (small[:, :24] == 40).all()
+    assert (small[:, 26:] == 200).all()
+    same = within(image, 100)
+    assert (same == image).all()
+    assert not np.shares_memory(same, image)
+    assert within(halves(1, 100), 10).shape == (1, 10, 3)
