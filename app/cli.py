@@ -20,6 +20,14 @@ THREADS = "mattecam-"
 """How every thread of ours is named."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """Tells wrong use in one sentence, as every other failure is told, and not after the whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """See argparse; leaves with WRONG_USE."""
+        self.exit(WRONG_USE, f"{self.prog}: {message.removesuffix('.')}. Add --help to see what it takes.\n")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 good, 2 wrong use, 1 failure with one sentence on standard error."""
     options = _parser().parse_args(argv)
@@ -177,7 +185,7 @@ def _seconds(text: str) -> float:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="mattecam",
         description="Replaces the background behind you, live. Without a command the window opens.",
     )

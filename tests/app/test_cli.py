@@ -132,7 +132,10 @@ def test_wrong_use_is_exit_code_2(arguments: tuple[str, ...], capsys: pytest.Cap
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
-    assert "usage:" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith("mattecam")
+    assert "--help" in said
+    assert said.count("\n") == 1
 
 
 def test_debug_shows_the_traceback() -> None:
