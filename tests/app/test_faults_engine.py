@@ -4,7 +4,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,15 +22,16 @@ ALWAYS = range(2, 5000)  # the first call is the warm-up
 
 
 class StuckEngine(GreenEngine):
-    """Never comes back from its sixth call, until it is let go."""
+    """Never comes back from its sixth call, or a later one once it may hang, until it is let go."""
 
-    def __init__(self, name: str, free: threading.Event) -> None:
+    def __init__(self, name: str, free: threading.Event, may_hang: Callable[[], bool] = lambda: True) -> None:
         super().__init__(name)
         self._free = free
+        self._may_hang = may_hang
         self.hangs = False
 
     def predict(self, blob: Blob) -> FloatAlpha:
-        if self.calls == 5:
+        if self.calls >= 5 and not self.hangs and self._may_hang():
             self.hangs = True
             self._free.wait(30.0)
         return super().predict(blob)
@@ -77,8 +78,10 @@ def test_an_engine_that_hangs_is_given_up_and_the_next_one_takes_over(rig: Rig, 
 
 def test_a_hang_is_a_slate_within_a_second_and_a_half(rig: Rig, free: threading.Event) -> None:
     pipeline_module.HANG_S = 10.0
-    rig.build(create_engine=lambda name, _model: StuckEngine(name, free))
+    was_shown = threading.Event()
+    rig.build(create_engine=lambda name, _model: StuckEngine(name, free, was_shown.is_set))
     rig.until(rig.shows_person)
+    was_shown.set()
     rig.until(lambda: not rig.shows_person(), timeout_s=3.0)
 
 
