@@ -4,12 +4,13 @@
 
 A network that learnt from dark, blurred and noisy pictures stays unsure on clear ones: too much of a rim is half
 transparent. Its matte is σ(z); σ(κz) moves no edge, and κ is the one of FACTORS with the lowest mean |α − α_g| on
-PAIRS: the clean training pictures, never those that it is judged by. κ goes into the last convolution, so that it costs
-nothing in use. The output is a network to export, not a run to resume.
+PAIRS: clean pictures with true, soft mattes that the network has not learnt from and is not judged by, for example
+people cut out and laid on other photos (layout amd). On pictures that it has learnt from κ comes out too small, since
+it is surer there; on hand-drawn masks, which have no half transparent pixels, too large. κ goes into the last
+convolution, so that it costs nothing in use. The output is a network to export, not a run to resume.
 
 This is temperature scaling, T = 1/κ (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, section 4.2),
-but for its measure, which is the matte's error, and for its pictures: on those it has learnt from a network is surer
-than elsewhere, so κ rather comes out too small.
+but for its measure, which is the matte's error.
 """
 
 import argparse
@@ -110,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Scale the logits of a network's matte so that it is as sure as the true mattes are.",
     )
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="of a training run, its best.ckpt")
-    parser.add_argument("pairs", type=Path, metavar="PAIRS", help="pictures with true mattes that it has learnt from")
+    parser.add_argument("pairs", type=Path, metavar="PAIRS", help="pictures with true mattes, not learnt from")
     parser.add_argument("--output", type=Path, required=True, metavar="CHECKPOINT", help="where to write it")
     parser.add_argument("--layout", default=AUTO, choices=LAYOUTS, help="of PAIRS")
     parser.add_argument(
