@@ -2,6 +2,7 @@
 
 import functools
 import sys
+import threading
 from typing import Any
 
 
@@ -20,7 +21,9 @@ def import_openvino() -> Any:
     return openvino
 
 
-@functools.cache
+_making = threading.Lock()
+
+
 def openvino_core() -> Any:
     """The process's only openvino.Core, which any thread may use and which is never given up. Raises ImportError.
 
@@ -28,4 +31,10 @@ def openvino_core() -> Any:
     two that do not end in the opposite order, the second puts the first's back, which is gone: the next signal that
     Python hears on that thread, a Ctrl-C for one, would crash the process.
     """
+    with _making:  # the cache alone lets two threads at once make one each
+        return _only_core()
+
+
+@functools.cache
+def _only_core() -> Any:
     return import_openvino().Core()
