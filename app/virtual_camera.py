@@ -24,9 +24,8 @@ SYS_VIRTUAL = Path("/sys/devices/virtual/video4linux")
 LOOPBACK_FORMAT = "YU12"
 """What v4l2loopback calls the I420 that we feed it."""
 _MEND_MISSING = {
-    "Linux": f"Install the driver: 'sudo apt install v4l2loopback-dkms', then '{MODPROBE}'. If modprobe says "
-    "'Key was rejected', Secure Boot is on: enrol the DKMS key ('sudo mokutil --import /var/lib/dkms/mok.pub') or "
-    "switch Secure Boot off.",
+    "Linux": f"Install its driver: 'sudo apt install v4l2loopback-dkms', then '{MODPROBE}'. The README says more, "
+    "for Secure Boot too.",
     "Windows": "Install OBS Studio from https://obsproject.com: it brings the 'OBS Virtual Camera'.",
     "Darwin": "Install OBS Studio 30 or later from https://obsproject.com, press 'Start Virtual Camera' in it once, "
     "allow its system extension, then quit OBS.",

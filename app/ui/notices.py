@@ -8,7 +8,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QPlainTextEdit,
     QPushButton,
-    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -41,11 +40,6 @@ class NoticeCard(QFrame):
         stripe.setFixedWidth(4)
         row.addWidget(stripe)
         row.addLayout(self._texts(notice), 1)
-        self.details_button = QPushButton(self.tr("Details"))
-        self.details_button.setCheckable(True)
-        self.details_button.setVisible(bool(notice.detail))
-        self.details_button.toggled.connect(self.detail.setVisible)
-        row.addWidget(self.details_button, 0, Qt.AlignmentFlag.AlignTop)
         self.dismiss_button = flat_button("close", self.tr("Dismiss this notice"))
         self.dismiss_button.clicked.connect(lambda: self.dismissed.emit(notice.key))
         row.addWidget(self.dismiss_button, 0, Qt.AlignmentFlag.AlignTop)
@@ -60,8 +54,14 @@ class NoticeCard(QFrame):
         self.mend = _text(notice.mend)
         self.mend.setVisible(bool(notice.mend))
         self.detail = self._detail(notice.detail)
-        for widget in (self.problem, self.mend, self.detail):
+        self.details_button = QPushButton(self.tr("Details"))
+        self.details_button.setCheckable(True)
+        self.details_button.setVisible(bool(notice.detail))
+        self.details_button.toggled.connect(self.detail.setVisible)
+        for widget in (self.problem, self.mend):
             texts.addWidget(widget)
+        texts.addWidget(self.details_button, 0, Qt.AlignmentFlag.AlignLeft)
+        texts.addWidget(self.detail)
         return texts
 
     def _detail(self, text: str) -> QPlainTextEdit:
@@ -94,7 +94,6 @@ class NoticeBar(QWidget):
         self._more = QLabel()
         self._more.setObjectName("muted")
         self._layout.addWidget(self._more)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.hide()
 
     @property

@@ -11,6 +11,7 @@ from matting_core.frames import Image
 
 RADIUS = 14.0
 MARGIN = 12
+PILL_ROW = 36
 SPLIT_STEP = 0.02
 BADGE_RED = QColor(200, 44, 58, 235)
 BADGE_DARK = QColor(12, 15, 20, 190)
@@ -77,14 +78,18 @@ class PreviewWidget(QWidget):
             self._describe()
 
     def show_overlay(self, texts: Sequence[str]) -> None:
-        """The statistics in the upper left corner: the first of these texts that fits the picture; none hides them."""
-        area = self.picture_area().toRect().adjusted(MARGIN, MARGIN, -MARGIN, -MARGIN)
+        """The statistics in the lower left corner, where they hide no face and no pill: the first of these texts that
+        fits the picture; none hides them.
+        """
+        above = PILL_ROW * len(self._badges)
+        below = 0 if self._before is None else PILL_ROW
+        area = self.picture_area().toRect().adjusted(MARGIN, MARGIN + above, -MARGIN, -MARGIN - below)
         for text in texts:
             self.overlay.setText(text)
             self.overlay.adjustSize()
             if self.overlay.width() <= area.width() and self.overlay.height() <= area.height():
                 break
-        self.overlay.move(area.topLeft())
+        self.overlay.move(area.left(), max(area.top(), area.bottom() + 1 - self.overlay.height()))
         self.overlay.setVisible(bool(texts))
 
     def picture_area(self) -> QRectF:
@@ -159,7 +164,7 @@ class PreviewWidget(QWidget):
             tip, base = QPointF(x + side * 7, area.center().y()), x + side * 3.5
             painter.drawLine(tip, QPointF(base, tip.y() - 4))
             painter.drawLine(tip, QPointF(base, tip.y() + 4))
-        bottom = area.bottom() - 40
+        bottom = area.bottom() - PILL_ROW - 4
         _paint_pill(painter, QPointF(area.left() + 12, bottom), self.sides[0], BADGE_DARK)
         text = self.sides[1]
         width = painter.fontMetrics().horizontalAdvance(text) + 24
@@ -170,7 +175,7 @@ class PreviewWidget(QWidget):
         for text, colour in self._badges:
             width = painter.fontMetrics().horizontalAdvance(text) + 24
             _paint_pill(painter, QPointF(area.right() - 12 - width, top), text, colour)
-            top += 36
+            top += PILL_ROW
 
     def _round_corners(self, painter: QPainter, area: QRectF) -> None:
         # Painting the four corners over costs far less than clipping every frame to a rounded path.

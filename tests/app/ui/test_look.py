@@ -16,6 +16,7 @@ from app.ui import theme
 from app.ui.colours import DARK, LIGHT, Colours
 from app.ui.help import shortcuts_dialog
 from app.ui.notices import DETAIL_LINES
+from app.ui.preview import PILL_ROW
 from app.ui.tray import Tray
 from matting_core.pictures import write_image
 from tests.app.ui.conftest import Desk
@@ -193,10 +194,23 @@ def test_the_statistics_stay_inside_the_picture(desk: Desk, size: tuple[int, int
     stats = Stats(stages=dict.fromkeys(names, StageTimes(100.0, 999.9)))
     desk.pipeline.now = Status(provider="OpenVINO CPU", input_size="512x288", stats=stats)
     desk.window.store.change(show_statistics=True)
-    desk.window.show_status(desk.pipeline.now)
-    overlay = desk.window.preview.overlay
-    assert overlay.isVisible()
-    assert desk.window.preview.picture_area().toRect().contains(overlay.geometry())
+    preview = desk.window.preview
+    for paused in (False, True):
+        desk.window.show_status(dataclasses.replace(desk.pipeline.now, paused=paused))
+        assert preview.overlay.isVisible()
+        free = preview.picture_area().toRect().adjusted(0, PILL_ROW if paused else 0, 0, 0)
+        assert free.contains(preview.overlay.geometry())
+
+
+def test_a_long_notice_is_read_whole_in_the_smallest_window(desk: Desk) -> None:
+    desk.window.resize(desk.window.minimumSize())
+    notice = Notice("long", "error", "Nobody sees you.", "Install it with this command. " * 12, "a detail")
+    desk.window.show_status(dataclasses.replace(desk.pipeline.now, notices=(notice,)))
+    QTest.qWait(20)
+    card = desk.window.notices.cards[0]
+    for label in (card.problem, card.mend):
+        assert label.height() >= label.heightForWidth(label.width())
+    assert card.details_button.isVisible()
 
 
 def test_the_shortcuts_window_lists_only_what_works_and_is_not_cut_off(desk: Desk) -> None:
