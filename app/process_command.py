@@ -3,22 +3,22 @@
 import contextlib
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from app.process_paths import beside, check_paths, input_kind
 from app.studio import Studio
-from app.video_file import VideoReader, VideoWriter, carries_alpha
+from app.video_file import VideoReader, VideoWriter
 from matting_core.background_spec import BackgroundSpec, parse_spec
 from matting_core.engine import MattingEngine, create_engine
 from matting_core.errors import MediaError, UsageError
 from matting_core.fit import fit_image
 from matting_core.frames import Frame, Image, MattedFrame
 from matting_core.model_store import ModelStore
-from matting_core.pictures import IMAGE_SUFFIXES, read_image, write_image
+from matting_core.pictures import ALPHA_SUFFIXES, IMAGE_SUFFIXES, read_image, write_image
 from matting_core.predictor import Predictor, matte_still
 from matting_core.preprocess import network_size
 from matting_core.presets import Preset, find_preset
@@ -54,22 +54,24 @@ def process(
 
     Raises UsageError and MediaError, with nothing half-written.
     """
-    _check_paths(source, output, alpha)
+    spec = parse_spec(background)
+    check_paths(source, output, alpha, spec)
     chosen = find_preset(preset)
     model = chosen.model_for(model)
     network = ModelStore().network(model, chosen.int8)
     job = Job(
         create_engine(engine, network),
         chosen,
-        parse_spec(background),
+        spec,
         output,
         alpha,
     )
     began_s = time.monotonic()
     try:
-        if source.is_dir():
+        kind = input_kind(source)
+        if kind == "folder":
             _process_folder(job, source)
-        elif source.suffix.lower() in IMAGE_SUFFIXES:
+        elif kind == "image":
             _process_images(job, [(source, output, alpha)])
         else:
             _process_video(job, source)
@@ -85,22 +87,16 @@ def process(
         "input_size": job.input_size,
         "skipped": job.skipped,
     }
-    print(json.dumps(result) if as_json else f"{job.frames} frames in {seconds:.1f} s with {job.engine.provider}.")
+    print(json.dumps(result) if as_json else _summary(job, seconds))
     if job.skipped:
         raise MediaError(f"{len(job.skipped)} files could not be read: {', '.join(job.skipped)}.", "The rest is done.")
     return 0
 
 
-def _check_paths(source: Path, output: Path | None, alpha: Path | None) -> None:
-    if output is None and alpha is None:
-        raise UsageError("There is nothing to write.", "Give --output, --alpha or both.")
-    if not source.exists():
-        raise UsageError(f"The input {source} does not exist.", "Check the path.")
-    for target in (output, alpha):
-        if target is not None and target.exists() and target.samefile(source):
-            raise UsageError(f"The input {source} would be overwritten.", "Choose another path for the result.")
-    if output is not None and alpha is not None and output.resolve() == alpha.resolve():
-        raise UsageError(f"The result and its mattes would both be {output}.", "Give two paths.")
+def _summary(job: Job, seconds: float) -> str:
+    where = ", ".join(str(path) for path in (job.output, job.alpha) if path is not None)
+    count = "1 frame" if job.frames == 1 else f"{job.frames} frames"
+    return f"{count} in {seconds:.1f} s with {job.engine.provider}: {where}"
 
 
 def _process_folder(job: Job, folder: Path) -> None:
@@ -117,12 +113,18 @@ def _process_folder(job: Job, folder: Path) -> None:
         [
             (
                 path,
-                None if job.output is None else job.output / path.name,
+                None if job.output is None else job.output / _result_name(path, job.background),
                 None if job.alpha is None else job.alpha / f"{path.stem}.png",
             )
             for path in images
         ],
     )
+
+
+def _result_name(path: Path, background: BackgroundSpec) -> str:
+    """The picture's own name; as PNG where its own format cannot be transparent."""
+    keeps = background.kind != "transparent" or path.suffix.lower() in ALPHA_SUFFIXES
+    return path.name if keeps else f"{path.stem}.png"
 
 
 def _process_images(job: Job, work: list[tuple[Path, Path | None, Path | None]]) -> None:
@@ -147,7 +149,7 @@ def _process_images(job: Job, work: list[tuple[Path, Path | None, Path | None]])
                 studio = Studio(job.background, (width, height))
             matted = MattedFrame(Frame(image, 0.0, job.frames), alpha)
             if job.background.kind == "transparent":
-                write_image(result.with_suffix(".png"), studio.cut_out(matted))
+                write_image(result, studio.cut_out(matted))
             else:
                 write_image(result, studio.compose(matted, 0.0))
         job.frames += 1
@@ -155,7 +157,7 @@ def _process_images(job: Job, work: list[tuple[Path, Path | None, Path | None]])
 
 def _process_video(job: Job, source: Path) -> None:
     reader = VideoReader(source)
-    with contextlib.closing(reader), _beside(job.output) as picture_path, _beside(job.alpha) as matte_path:
+    with contextlib.closing(reader), beside(job.output) as picture_path, beside(job.alpha) as matte_path:
         predictor = Predictor(job.engine, job.preset, SMOOTHING)
         film: Film | None = None
         sound_before: list[Any] = []
@@ -189,7 +191,7 @@ class Film:
         self._job = job
         self._size = size
         self._time_base = reader.stream.time_base
-        self._cut_out = picture is not None and job.background.kind == "transparent" and carries_alpha(picture)
+        self._cut_out = picture is not None and job.background.kind == "transparent"
         self._studio = Studio(job.background, size)
         pixels = "bgra" if self._cut_out else "bgr24"
         self._picture = None if picture is None else VideoWriter(picture, size, reader, pixels)
@@ -227,21 +229,3 @@ class Film:
         for writer in (self._picture, self._matte):
             if writer is not None:
                 writer.abandon()
-
-
-@contextlib.contextmanager
-def _beside(target: Path | None) -> Iterator[Path | None]:
-    """A path beside `target`, of the same suffix, which becomes `target` when the block ends well."""
-    if target is None:
-        yield None
-        return
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise MediaError(f"The folder {target.parent} cannot be made ({error.strerror}).", "Choose another.") from error
-    part = target.with_name(f".{target.stem}.part{target.suffix}")
-    try:
-        yield part
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)

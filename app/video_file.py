@@ -10,10 +10,13 @@ import numpy as np
 
 from matting_core.errors import MediaError, UsageError
 from matting_core.frames import Array, Image
+from matting_core.pictures import VIDEO_SUFFIXES
 from matting_core.video_decode import UNREADABLE, colour_matrix, decoded, frame_rate, open_video, to_bgr
 
 log = logging.getLogger(__name__)
 
+FILM_SUFFIXES = VIDEO_SUFFIXES - {".gif"}
+"""The suffixes of videos that can be written: H.264 does not go into a GIF."""
 RGB_CODECS = {".webm": "libvpx-vp9"}
 UNTAGGED = 2
 CODEC_OPTIONS: dict[str, dict[str, str]] = {
@@ -23,7 +26,7 @@ CODEC_OPTIONS: dict[str, dict[str, str]] = {
 }
 
 
-def carries_alpha(path: Path) -> bool:
+def keeps_film_alpha(path: Path) -> bool:
     """Whether a video of this suffix keeps transparency."""
     return path.suffix.lower() == ".webm"
 
@@ -69,7 +72,7 @@ class VideoReader:
 class VideoWriter:
     """Writes H.264 (VP9 for .webm) with the sound of `reader`; or, for `grey` pictures, mattes without sound.
 
-    pixels: 'bgr24', 'bgra' (kept by .webm only, see `carries_alpha`) or 'gray'. Mattes are lossless FFV1 in .mkv and
+    pixels: 'bgr24', 'bgra' (kept by .webm only, see `keeps_film_alpha`) or 'gray'. Mattes are lossless FFV1 in .mkv and
     H.264 elsewhere. Odd sides lose one row or column where the codec has no odd sizes. Raises MediaError.
     """
 

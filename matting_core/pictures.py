@@ -12,6 +12,8 @@ from matting_core.frames import Array, Image
 from matting_core.inputs import read_bounded
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".jp2", ".ppm", ".pgm"})
+ALPHA_SUFFIXES = frozenset({".png", ".webp", ".tif", ".tiff"})
+"""The formats of those that keep alpha when they are written."""
 LARGEST = 1 << 28
 """Bytes of a picture file that are read at most. Its pixels are bounded in matting_core/__init__.py."""
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif"})

@@ -93,6 +93,17 @@ def test_transparent_is_a_png_with_straight_alpha(portrait: Path, tmp_path: Path
     assert (picture[solid][:, :3] == PORTRAIT[solid]).all()
 
 
+def test_a_folder_made_transparent_becomes_png_where_its_format_has_no_alpha(tmp_path: Path) -> None:
+    write_image(tmp_path / "in" / "a.jpg", PORTRAIT)
+    write_image(tmp_path / "in" / "b.webp", PORTRAIT)
+    assert run(tmp_path / "in", "--output", tmp_path / "out", "--background", "transparent") == 0
+    written = {path.name: cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in (tmp_path / "out").iterdir()}
+    assert {name: picture.shape for name, picture in written.items()} == {
+        "a.png": (256, 256, 4),
+        "b.webp": (256, 256, 4),
+    }
+
+
 def test_a_folder_keeps_its_names_and_names_what_it_skips(
     portrait: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -160,6 +171,12 @@ def test_the_input_is_never_overwritten(portrait: Path, film: Path, capsys: pyte
         (("{portrait}", "--output", "{portrait}/x.png"), 1, "x.png"),
         (("{portrait}", "--output", "x.png", "--background", "gone.jpg"), 1, "gone.jpg"),
         (("{broken}", "--output", "x.mp4"), 1, "broken.mp4"),
+        (("{broken}", "--output", "x.gif"), 2, "'x.gif' is no name for a video"),
+        (("{broken}", "--output", "x.mp4", "--background", "transparent"), 2, "'x.mp4' cannot be transparent"),
+        (("{portrait}", "--output", "x.mp4"), 2, "'x.mp4' is no name for a picture"),
+        (("{portrait}", "--alpha", "."), 2, ". is a folder"),
+        (("{portrait}", "--output", "x.jpg", "--background", "transparent"), 2, "'x.jpg' cannot be transparent"),
+        ((".", "--output", "{broken}"), 2, "is a file"),
     ],
 )
 def test_wrong_input_is_one_sentence(

@@ -1,0 +1,83 @@
+"""The paths that `process` is given: what fits together, told before any work; and files that come whole or not."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from app.video_file import FILM_SUFFIXES, keeps_film_alpha
+from matting_core.background_spec import BackgroundSpec
+from matting_core.errors import MediaError, UsageError
+from matting_core.pictures import ALPHA_SUFFIXES, IMAGE_SUFFIXES
+
+InputKind = Literal["folder", "image", "video"]
+
+
+def input_kind(source: Path) -> InputKind:
+    """What an input is: a folder of images, an image by its suffix, else a video."""
+    if source.is_dir():
+        return "folder"
+    return "image" if source.suffix.lower() in IMAGE_SUFFIXES else "video"
+
+
+def check_paths(source: Path, output: Path | None, alpha: Path | None, background: BackgroundSpec) -> None:
+    """UsageError unless the results can be written under these names, and are not the input itself."""
+    if output is None and alpha is None:
+        raise UsageError("There is nothing to write.", "Give --output, --alpha or both.")
+    if not source.exists():
+        raise UsageError(f"The input {source} does not exist.", "Check the path.")
+    for target in (output, alpha):
+        if target is not None:
+            _check_target(target, source)
+    if output is not None and alpha is not None and output.resolve() == alpha.resolve():
+        raise UsageError(f"The result and its mattes would both be {output}.", "Give two paths.")
+    if output is not None and background.kind == "transparent":
+        _check_transparent(output, input_kind(source))
+
+
+def _check_target(target: Path, source: Path) -> None:
+    kind = input_kind(source)
+    if target.exists() and target.samefile(source):
+        raise UsageError(f"The input {source} would be overwritten.", "Choose another path for the result.")
+    if kind == "folder":
+        if target.exists() and not target.is_dir():
+            raise UsageError(f"{target} is a file, and {source} a folder.", "Name a folder for the results.")
+        return
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder.", f"Name a file in it, such as {target / source.name}.")
+    suffixes = IMAGE_SUFFIXES if kind == "image" else FILM_SUFFIXES
+    if target.suffix.lower() not in suffixes:
+        example = ".png or .jpg" if kind == "image" else ".mp4, .mkv or .webm"
+        raise UsageError(f"'{target.name}' is no name for {_named(kind)}.", f"End it with {example}.")
+
+
+def _check_transparent(output: Path, kind: InputKind) -> None:
+    if kind == "image" and output.suffix.lower() not in ALPHA_SUFFIXES:
+        raise UsageError(f"'{output.name}' cannot be transparent.", "Name the result .png, .webp or .tif.")
+    if kind == "video" and not keeps_film_alpha(output):
+        raise UsageError(
+            f"'{output.name}' cannot be transparent.",
+            "Name the result .webm, or choose color:#00b140 to stand on green.",
+        )
+
+
+def _named(kind: InputKind) -> str:
+    return "a picture" if kind == "image" else "a video"
+
+
+@contextlib.contextmanager
+def beside(target: Path | None) -> Iterator[Path | None]:
+    """A path beside `target`, of the same suffix, which becomes `target` when the block ends well."""
+    if target is None:
+        yield None
+        return
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MediaError(f"The folder {target.parent} cannot be made ({error.strerror}).", "Choose another.") from error
+    part = target.with_name(f".{target.stem}.part{target.suffix}")
+    try:
+        yield part
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
