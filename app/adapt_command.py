@@ -16,6 +16,7 @@ from matting_core.errors import UsageError
 from matting_core.manifest import ModelEntry
 from matting_core.model_store import ModelStore
 from matting_core.modnet import require_train_extra
+from matting_core.own_command import own_command
 from matting_core.presets import AUTO_MODEL, RELEASED, live_preset
 
 if TYPE_CHECKING:
@@ -43,13 +44,13 @@ def adapt(
     Raises UsageError for a clip that shows nobody or is too short and for a name that is taken, ModelError without
     the extra `train`.
     """
+    if not source.exists():
+        raise UsageError(f"The clip {source} does not exist.", "Check the path.")
     require_train_extra("Adapting a model")
     settings, _ = settings_file.load()
     store = store or ModelStore()
     original = store.find(RELEASED if settings.model == AUTO_MODEL else settings.model)
     name = store.free_name(output or f"{original.name}_room", exactly=output is not None)
-    if not source.exists():
-        raise UsageError(f"The clip {source} does not exist.", "Check the path.")
     _make_way()
     with Teller(as_json) as tell:
         long_side = live_preset(settings.preset).long_side
@@ -196,11 +197,12 @@ def _sentences(result: dict[str, Any]) -> str:
         if key in before and key in after:
             lines.append(f"  {text} {before[key] * 1e3:.3f} → {after[key] * 1e3:.3f} thousandths of alpha")
     if result["kept"]:
+        name = result["name"]
         lines += [
-            f"It is better, so it is kept as '{result['name']}', beside '{result['original']}'.",
-            f"Use it: python main.py run --model {result['name']}, or choose it in the window under Quality and speed.",
+            f"It is better, so it is kept as '{name}', beside '{result['original']}'.",
+            f"Use it: {own_command(f'run --model {name}')}, or choose it in the window under Quality and speed.",
             f"Go back: choose {result['original']} there, or leave --model out. "
-            f"Delete it: python main.py models remove {result['name']}",
+            f"Delete it: {own_command(f'models remove {name}')}",
         ]
     else:
         lines.append(f"It was not kept, and everything is as it was. {result['reason']}")

@@ -1,9 +1,13 @@
 """`bench`: what each stage of a frame costs on this machine."""
 
+import contextlib
 import itertools
 import json
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm
 
 from app.camera import open_source
 from app.output_stage import PREVIEW_LONG_SIDE
@@ -88,7 +92,8 @@ def compare(source: str, size: str, seconds: float, engine: str, as_json: bool) 
     for preset in PRESETS.values():
         contenders[preset.name] = Predictor(create_engine(engine, store.network(preset.model, preset.int8)), preset)
     try:
-        rows = compare_predictors(contenders, itertools.cycle(pictures), seconds)
+        with contextlib.closing(_counted(itertools.cycle(pictures))) as frames:
+            rows = compare_predictors(contenders, frames, seconds)
     finally:
         for predictor in contenders.values():
             predictor.engine.close()
@@ -96,6 +101,14 @@ def compare(source: str, size: str, seconds: float, engine: str, as_json: bool) 
     result["versions"] = versions()
     print(json.dumps(result) if as_json else _comparison(rows))
     return 0
+
+
+def _counted(pictures: Iterator[Image]) -> Generator[Image, None, None]:
+    """The same pictures, with a count on a terminal: a comparison is silent for long otherwise."""
+    with tqdm(unit="frame", leave=False, disable=None) as progress:
+        for picture in pictures:
+            progress.update()
+            yield picture
 
 
 def _comparison(rows: dict[str, dict[str, Any]]) -> str:
@@ -117,7 +130,8 @@ def read_pictures(source: str, size: str) -> list[Image]:
         return pictures
     path = Path(source)
     if not path.is_file():
-        raise UsageError(f"The source {source} does not exist.", "Give an image or video file, or demo.")
+        problem = "is a folder" if path.is_dir() else "does not exist"
+        raise UsageError(f"The source {source} {problem}.", "Give an image or video file, or demo.")
     return [read_image(path)] if path.suffix.lower() in IMAGE_SUFFIXES else _first_pictures(path)
 
 

@@ -106,5 +106,7 @@ def _camera(text: str) -> camera_list.CameraInfo:
     if camera is None:
         names = [f"'{each.name}'" for each in cameras]
         choices = ", ".join([*names, "an index, a picture or video file, or 'demo'"])
+        if Path(text).expanduser().is_dir():
+            raise SourceError(f"'{text}' is a folder, not a camera.", f"Choose: {choices}.")
         raise SourceError(f"There is no camera or file '{text}'.", f"Plug it in, or choose: {choices}.")
     return camera

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from matting_core.engine_names import ENGINE_NAMES
 from matting_core.errors import MattecamError, UsageError
 from matting_core.layouts import AUTO, LAYOUTS
+from matting_core.own_command import START, own_command
 from matting_core.presets import DEFAULT_PRESET, LIVE_PRESETS, PRESETS
 
 GOOD, FAILED, WRONG_USE = 0, 1, 2
@@ -46,11 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if options.debug or (error.name or "app").split(".")[0] in ("app", "matting_core"):
             raise
-        start = Path(__file__).parents[1] / "scripts" / "start.py"
-        mend = f"Start Mattecam with: python3 {start}" if start.exists() else "Install Mattecam anew."
-        print(f"mattecam: {sys.executable} has no package {error.name}. {mend}", file=sys.stderr)
+        mend = f"Start Mattecam with: {own_command('')}" if START.exists() else "Install Mattecam anew."
+        print(f"mattecam: {sys.executable} has no package {error.name}. {mend}".rstrip(), file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
+        print("mattecam: stopped before the end", file=sys.stderr)
         return FAILED
     except BrokenPipeError:
         # Whoever read our output has gone, as `head` does; Python would complain again while it ends.
@@ -207,12 +208,18 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--preset", choices=tuple(names), default=preset, help=text)
         sub.add_argument("--engine", choices=ENGINE_NAMES, default=engine, help="what runs the network")
 
+    saved = "the window's choice unless given"
     spec = "color:#rrggbb, blur, blur:N, transparent, none, or an image or video file"
     run = add("run", _run, "Run live without a window.")
-    run.add_argument("--camera", help="index, name, device or file; 'demo' needs no camera")
-    run.add_argument("--background", metavar="SPEC", help=spec)
-    run.add_argument("--output", default="virtual", metavar="virtual|null|PATH", help="where the picture goes")
-    run.add_argument("--model", metavar="NAME", help="one of `models list`; the window's choice by default")
+    run.add_argument("--camera", help=f"auto, an index, a name, a device or a file; 'demo' needs no camera; {saved}")
+    run.add_argument("--background", metavar="SPEC", help=f"{spec}; {saved}")
+    run.add_argument(
+        "--output",
+        default="virtual",
+        metavar="virtual|null|PATH",
+        help="the virtual camera (unless given), nowhere, or a new .mp4 or .mkv",
+    )
+    run.add_argument("--model", metavar="NAME", help=f"one of `models list`; {saved}")
     run.add_argument("--fps-cap", type=int, metavar="N", help="matte at most N frames a second; 0: all")
     run.add_argument("--load-limit", type=int, metavar="PERCENT", help="use at most this much of the processor or GPU")
     run.add_argument("--seconds", type=_seconds, metavar="N", help="stop after N seconds")
@@ -221,15 +228,17 @@ def _parser() -> argparse.ArgumentParser:
     process = add("process", _process, "Replace the background in an image, a folder of images, or a video.")
     process.add_argument("input", type=Path, metavar="INPUT")
     process.add_argument("--output", type=Path, metavar="OUT", help="the file or folder to write")
-    process.add_argument("--background", default="blur", metavar="SPEC", help=spec)
+    process.add_argument("--background", default="blur", metavar="SPEC", help=f"{spec}; blur unless given")
     process.add_argument("--alpha", type=Path, metavar="PATH", help="write the mattes, too")
     process.add_argument("--model", metavar="NAME", help="one of `models list`")
     add_engine_options(process, DEFAULT_PRESET, "auto")
 
     bench = add("bench", _bench, "Measure each stage's time on this machine.")
     bench.add_argument("--source", default="demo", metavar="PATH", help="a video or image file; the demo by default")
-    bench.add_argument("--size", default="1280x720", metavar="WxH")
-    bench.add_argument("--seconds", type=_seconds, default=10.0, metavar="N")
+    bench.add_argument("--size", default="1280x720", metavar="WxH", help="of the frames; 1280x720 unless given")
+    bench.add_argument(
+        "--seconds", type=_seconds, default=10.0, metavar="N", help="how long to measure; 10 unless given"
+    )
     bench.add_argument("--compare", action="store_true", help="time all presets beside plain float32, in turn")
     bench.add_argument("--calibrate", action="store_true", help="choose and remember each preset's arithmetic")
     bench.add_argument("--fused", action="store_true", help="the whole way as one graph on the GPU (cuda, tensorrt)")

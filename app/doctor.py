@@ -56,7 +56,7 @@ def run(as_json: bool = False) -> int:
         print(json.dumps(report, ensure_ascii=False))
     else:
         for finding in findings:
-            print(f"{finding.state:5}  {finding.key}: {finding.what}")
+            print(f"{finding.state:5}  {finding.key.replace('_', ' ')}: {finding.what}")
             if finding.mend:
                 print(f"       → {finding.mend}")
         print(f"\n{_summary(len(wrong))}")

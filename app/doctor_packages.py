@@ -14,6 +14,7 @@ from pathlib import Path
 from app import system_libraries
 from app.doctor import Check, Finding, State
 from app.doctor_probe import PACKAGES, PROBED_ENGINES
+from matting_core.own_command import own_command
 
 ROOT = Path(__file__).resolve().parents[1]
 OLDEST_PYTHON = (3, 11)
@@ -92,11 +93,15 @@ def check_display() -> list[Finding]:
     """Whether a window can open, by opening Qt's connection in a process of its own."""
     variables = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
     if sys.platform.startswith("linux") and not any(os.environ.get(name) for name in variables):
-        return [Finding("display", "note", "There is no display, so no window.", "python main.py run --help")]
+        return [Finding("display", "note", "There is no display, so no window.", own_command("run --help"))]
     ok, text, _ = probe("window", ("window",))["window"]
     if ok:
         return [Finding("display", "ok", text)]
-    return [Finding("display", "wrong", f"Qt cannot open a window ({text}).", "Check DISPLAY, or use: main.py run")]
+    return [
+        Finding(
+            "display", "wrong", f"Qt cannot open a window ({text}).", f"Check DISPLAY, or use: {own_command('run')}"
+        )
+    ]
 
 
 def check_engines() -> list[Finding]:

@@ -82,7 +82,8 @@ def _infer(name: str) -> str:
         checked_predict(engine, blob)
         started = time.perf_counter()
         checked_predict(engine, blob)
-        return f"{engine.provider}, {(time.perf_counter() - started) * 1000:.0f} ms a frame at 512×288"
+        spent_ms = (time.perf_counter() - started) * 1e3
+        return f"{engine.provider}, {spent_ms:.0f} ms a frame at 512×288; presets use int8 where it is faster"
     finally:
         engine.close()
 

@@ -149,7 +149,8 @@ def _table(evaluation: Evaluation, result: dict[str, Any]) -> str:
     rows += [row(case.name, values(case.scores.as_dict())) for case in by_mad]
     if result["metrics"] is not None:
         rows.append(row("mean", values(result["metrics"])))
-    rows.append(f"{result['frames']} frames in {result['seconds']:.1f} s with {result['provider']}.")
+    frames = "1 frame" if result["frames"] == 1 else f"{result['frames']} frames"
+    rows.append(f"{frames} in {result['seconds']:.1f} s with {result['provider']}.")
     return "\n".join(rows)
 
 

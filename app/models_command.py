@@ -9,6 +9,7 @@ from typing import Any
 from matting_core.errors import UsageError
 from matting_core.manifest import ModelEntry
 from matting_core.model_store import ModelStore
+from matting_core.own_command import own_command
 
 Action = Callable[[ModelStore, str, bool], tuple[int, dict[str, Any]]]
 """Takes the store, the argument and whether to be quiet (JSON only); gives the exit code and the JSON object."""
@@ -25,7 +26,7 @@ def run(action: str, argument: str | None = None, as_json: bool = False, store: 
     if (action in TAKES) != bool(argument):
         raise UsageError(
             f"'models {action}' takes {TAKES.get(action, 'no argument')}.",
-            f"Write: python main.py models {action} {TAKES.get(action, '')}".rstrip(),
+            f"Write: {own_command(f'models {action}')} {TAKES.get(action, '')}".rstrip(),
         )
     code, answer = ACTIONS[action](store or ModelStore(), argument or "", as_json)
     if as_json:
@@ -36,9 +37,14 @@ def run(action: str, argument: str | None = None, as_json: bool = False, store: 
 def _list(store: ModelStore, _argument: str, quiet: bool) -> tuple[int, dict[str, Any]]:
     entries = store.list()
     if not quiet:
-        width = max(len(entry.name) for entry in entries)
-        for entry in entries:
-            print(f"{entry.name:{width}}  {_state(entry):13}  {_size(entry):>7}  {entry.licence:10}  {entry.source}")
+        rows = [("name", "state", "size", "licence", "from")]
+        rows += [
+            (entry.name, _state(entry), _size(entry), entry.licence, "" if entry.origin == "shipped" else entry.source)
+            for entry in entries
+        ]
+        width = max(len(name) for name, *_ in rows)
+        for name, state, size, licence, source in rows:
+            print(f"{name:{width}}  {state:13}  {size:>7}  {licence:10}  {source}".rstrip())
     return 0, {"models": [_as_json(entry) for entry in entries]}
 
 
@@ -87,6 +93,8 @@ TAKES = {"get": "NAME", "import": "FILE", "remove": "NAME"}
 def _state(entry: ModelEntry) -> str:
     if entry.needs:
         return f"needs {entry.needs}"
+    if entry.origin == "shipped" and entry.installed:
+        return "comes along"
     return "installed" if entry.installed else "not installed"
 
 

@@ -108,7 +108,8 @@ def _line(status: Status) -> str:
         return f"Resting: no program reads {', '.join(status.outputs)}; the camera is closed."
     return (
         f"{status.source} → {', '.join(status.outputs)}: {stats.matting_fps:.1f} fps with {status.provider} "
-        f"({status.preset}), latency {stats.latency_p50_ms:.0f} ms, {stats.dropped} dropped, {stats.slates} slates"
+        f"({status.preset}), latency {stats.latency_p50_ms:.0f} ms, {stats.dropped} frames dropped for newer ones, "
+        f"{stats.slates} slates sent for want of a picture"
     )
 
 

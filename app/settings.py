@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 VERSION = 1
 LEAST_LOAD, NO_LIMIT = 10, 100
 SLOWEST_CAP = 5
+OUT_OF_BOUNDS = ("greater_than_equal", "less_than_equal")
+"""What pydantic calls a number beyond its field's bounds; such a field here has both."""
 LARGEST = 1 << 20
 """Bytes of a settings file that are read at most; a full one has a few thousand."""
 SIZE_PATTERN = r"^[1-9]\d{1,3}x[1-9]\d{1,3}$"
@@ -94,7 +96,7 @@ class Settings(Scene):
         except ValidationError as error:
             first = error.errors()[0]
             name = ".".join(str(part) for part in first["loc"])
-            reason = first["msg"].removeprefix("Value error, ")
+            reason = _bounds(name) if first["type"] in OUT_OF_BOUNDS else first["msg"].removeprefix("Value error, ")
             raise UsageError(f"The setting {name} cannot be {first['input']!r}: {reason}") from error
 
     def scene(self) -> Scene:
@@ -109,6 +111,11 @@ class Settings(Scene):
 RESTART_FIELDS = frozenset({"camera", "camera_size", "camera_fps", "camera_mjpeg", "engine", "model"})
 """Changing one of these restarts capture and matting; every other field is read live. output_size, output_fps and
 the virtual camera's device hold until the app is started again: a closed loopback device may not open again."""
+
+
+def _bounds(name: str) -> str:
+    marks = {type(mark).__name__: mark for mark in Settings.model_fields[name].metadata}
+    return f"it is a number from {marks['Ge'].ge:g} to {marks['Le'].le:g}."
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -22,6 +22,7 @@ from matting_core.manifest import MANIFEST, NAME_PATTERN, ModelEntry, read_manif
 from matting_core.model_check import check_matting_model
 from matting_core.modnet import require_train_extra
 from matting_core.onnx_scan import LARGEST
+from matting_core.own_command import own_command
 
 log = logging.getLogger(__name__)
 
@@ -282,6 +283,7 @@ def _make_onnx(path: Path, copy: Path) -> None:
     if path.suffix.lower() not in TORCH_SUFFIXES:
         _copy_onnx(path, copy)
         return
+    path.stat()  # a missing file is named before the extra that reading it needs
     require_train_extra(f"Importing {path.name}")
     from matting_core.modnet.exporter import export_network
     from matting_core.modnet.weights import load_network
@@ -301,5 +303,5 @@ def _restore(entry: ModelEntry) -> str:
     if entry.origin == "shipped":
         return f"Restore it with: git checkout -- models/{entry.file} (or install Mattecam anew)."
     if entry.origin == "download":
-        return f"Fetch it with: python main.py models get {entry.name}"
-    return f"Import it again: python main.py models import {entry.source or entry.file}"
+        return f"Fetch it with: {own_command(f'models get {entry.name}')}"
+    return f"Import it again: {own_command(f'models import {entry.source or entry.file}')}"

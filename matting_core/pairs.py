@@ -58,14 +58,16 @@ def find_pairs(folder: Path, layout: str = AUTO) -> PairSet:
     if layout not in LAYOUTS:
         raise UsageError(f"There is no layout '{layout}'.", f"Choose one of: {', '.join(LAYOUTS)}.")
     if not folder.is_dir():
-        raise UsageError(f"The folder {folder} does not exist.", "Check the path.")
+        problem = "is a file, not a folder" if folder.exists() else "does not exist"
+        raise UsageError(f"The folder {folder} {problem}.", "Check the path.")
     candidates = AUTO_ORDER if layout == AUTO else (layout,)
     for candidate in candidates:
         for names in FOLDERS[candidate]:
             folders = [folder / name for name in names]
             if all(map(Path.is_dir, folders)):
                 return _match(candidate, *folders)
-    wanted = ", ".join(" + ".join(f"{name}/" for name in names) for one in candidates for names in FOLDERS[one])
+    every = [" + ".join(f"{name}/" for name in names) for one in candidates for names in FOLDERS[one]]
+    wanted = ", ".join(dict.fromkeys(every))
     raise UsageError(f"{folder} has no folders in the layout '{layout}'.", f"Looked for: {wanted}.")
 
 

@@ -3,6 +3,7 @@
 start.py, test.py and check.py share it. A stamp in .venv makes every later start skip all of it.
 """
 
+import contextlib
 import hashlib
 import importlib.util
 import json
@@ -11,7 +12,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -47,6 +48,17 @@ def prepare(build: str = "", extras: Sequence[str] = (), virtual_screen: bool = 
         _install(build or installed_build, sorted((done | set(extras)) - set(BUILDS)))
     if virtual_screen:
         _install_virtual_screen()
+
+
+@contextlib.contextmanager
+def in_one_sentence() -> Iterator[None]:
+    """Leave with exit code 1 and one sentence where setting up fails or Ctrl-C stops it."""
+    try:
+        yield
+    except SetupError as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit("Stopped before all was set up. Run it again to go on.")
 
 
 def install_package(requirement: str) -> None:
@@ -185,8 +197,11 @@ def _install_build(build: str, extras: Sequence[str]) -> bool:
     if any(_is_installed(package) for package in others):
         # Both put their files in one folder, so removing one breaks the other: remove both, then install.
         subprocess.run([*pip, "uninstall", "-y", "-q", *BUILDS.values()], check=False)
-    size = "about 3 GB, for NVIDIA GPUs" if build == "cuda" else "about 300 MB"
-    say(f"Installing Mattecam's packages ({size}); this happens once.")
+    size = "a download of about 3 GB, for NVIDIA GPUs" if build == "cuda" else "a download of about 300 MB"
+    if any(_is_installed(package) for package in BUILDS.values()):
+        say("Bringing Mattecam's packages to what is wanted now.")
+    else:
+        say(f"Installing Mattecam's packages ({size}); this happens once.")
     quiet = [] if sys.stderr.isatty() else ["--quiet"]
     target = f".[{','.join([build, *extras])}]"
     # pip's talk goes to standard error, so that `start.py run --json` still ends in one line of JSON.

@@ -15,10 +15,8 @@ CHECKS = (
 
 def main() -> int:
     """Run all checks, also after one has failed; 1 if any did."""
-    try:
+    with bootstrap.in_one_sentence():
         bootstrap.prepare(extras=["dev"])
-    except bootstrap.SetupError as error:
-        sys.exit(str(error))
     failed = []
     for tool, *arguments in CHECKS:
         name = " ".join([tool, *arguments])

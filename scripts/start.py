@@ -21,10 +21,10 @@ def main(arguments: list[str]) -> None:
         for argument in arguments
         if argument.removeprefix("--") not in bootstrap.BUILDS or argument[:2] != "--"
     ]
-    try:
+    with bootstrap.in_one_sentence():
         bootstrap.prepare(build=builds[0] if builds else "")
-    except bootstrap.SetupError as error:
-        sys.exit(str(error))
+    if rest in (["--help"], ["-h"]):
+        print("--cpu, --cuda  (start.py only) use the build for processors, or for NVIDIA GPUs\n", flush=True)
     bootstrap.run([str(bootstrap.ROOT / "main.py"), *rest])
 
 

@@ -18,13 +18,11 @@ TORCH = "torch==2.13.0"
 def main(arguments: list[str]) -> None:
     """Prepare .venv, then become pytest."""
     train = "--train" in arguments
-    try:
+    with bootstrap.in_one_sentence():
         bootstrap.prepare(extras=["dev"], virtual_screen=True)
         if train:
             bootstrap.install_package(TORCH)
             bootstrap.prepare(extras=["dev", "train"])
-    except bootstrap.SetupError as error:
-        sys.exit(str(error))
     os.chdir(bootstrap.ROOT)
     bootstrap.run(["-m", "pytest", *(argument for argument in arguments if argument != "--train")])
 

@@ -239,6 +239,19 @@ def test_a_setup_error_is_one_sentence_and_exit_code_1(
     assert caught.value.code == "Nothing works."
 
 
+def test_ctrl_c_in_setting_up_is_one_sentence(
+    bootstrap: ModuleType, scripts: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = scripts("start")
+
+    def stop(build: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bootstrap, "prepare", stop)
+    with pytest.raises(SystemExit, match="Run it again"):
+        start.main([])
+
+
 def test_the_tests_with_pytorch_install_it_first(
     bootstrap: ModuleType,
     machine: Machine,

@@ -16,6 +16,7 @@ from app import settings as settings_file
 from app.cli import main
 from app.settings import Settings
 from matting_core.model_store import ModelStore
+from matting_core.own_command import own_command
 from matting_core.presets import PRESETS
 from tests.support.tiny_onnx import write_network
 
@@ -157,7 +158,7 @@ def test_a_python_without_our_packages_is_told_how_to_start() -> None:
     )
     assert done.returncode == 1
     assert "has no package" in done.stderr
-    assert f"python3 {MAIN.parent / 'scripts/start.py'}" in done.stderr
+    assert own_command("").rstrip() in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -134,7 +134,7 @@ def test_no_display_names_run(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     finding = only(doctor_packages.check_display())
     assert finding.state == "note"
-    assert "main.py run" in finding.mend
+    assert finding.mend.endswith("start.py run --help")
 
 
 @pytest.mark.gui

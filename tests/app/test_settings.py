@@ -70,7 +70,7 @@ def test_a_newer_file_is_kept_and_what_is_known_is_used(tmp_path: Path) -> None:
 
 
 def test_a_change_that_does_not_fit_names_the_setting() -> None:
-    with pytest.raises(UsageError, match="edge_shift cannot be 99"):
+    with pytest.raises(UsageError, match=r"edge_shift cannot be 99: it is a number from -20 to 20\."):
         Settings().changed(edge_shift=99)
     with pytest.raises(UsageError, match="background"):
         Settings().changed(background="blur:900")

@@ -208,6 +208,9 @@ def test_checkpoints_need_the_train_extra(
     store: ModelStore, tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(modnet, "EXTRA", ("surely_not_installed",))
+    with pytest.raises(ModelError, match=rf"x\{suffix} cannot be imported .* \(No such file"):
+        store.import_file(tmp_path / f"x{suffix}")
+    (tmp_path / f"x{suffix}").touch()
     with pytest.raises(ModelError, match=rf"Importing x\{suffix} needs the `train` extra"):
         store.import_file(tmp_path / f"x{suffix}")
     assert not list((tmp_path / "user").iterdir())
