@@ -46,11 +46,8 @@ class Webcam:
         self.live = not camera.virtual
         self._index = 0
         self._arrays = Recycler()
-        self._shape: tuple[int, ...] = (
-            1,
-            1,
-            3,
-        )  # of the picture before; another size gets a new array
+        # Of the picture before; another size gets a new array.
+        self._shape: tuple[int, ...] = (1, 1, 3)
         on_linux = camera.backend == cv2.CAP_V4L2 and camera.path
         self._capture = cv2.VideoCapture(camera.path if on_linux else camera.index, camera.backend)
         if not self._capture.isOpened():

@@ -123,7 +123,8 @@ class _Blend:
     def apply(self, canvas: Image, at: Runs) -> None:
         """canvas[at] = α·F + (1 − α)·canvas[at], or F alone where `straight` and α is not 0; canvas is H×W×3.
 
-        Pixels of the runs with α 0 keep the canvas, and those with α 255 take the camera's pixel.
+        Pixels of the runs with α 0 keep the canvas. Where the camera's own matte is sure, `render` copies the camera's
+        pixel over what is put here.
         """
         colour = self._colour(at)
         if self.spill is not None:

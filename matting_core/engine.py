@@ -26,8 +26,9 @@ class MattingEngine(Protocol):
     """What really runs it, read back from the session: 'CUDAExecutionProvider', 'OpenVINO CPU' …"""
 
     def predict(self, blob: Blob) -> FloatAlpha:
-        """Alpha for a blob (1×3×h×w, RGB in [−1, 1], sides multiples of 32): float32 h×w in [0, 1], a new array.
+        """Alpha for a blob (1×3×h×w, RGB in [−1, 1], sides multiples of 32): float32 h×w in [0, 1].
 
+        The answer is the caller's for as long as it is held; its storage may be used again after that.
         The first call at a new size prepares the network for it and is slow. Raises InferenceFailed.
         """
         ...

@@ -1,4 +1,7 @@
-"""The one rule for bringing a picture to a canvas: crop or pad, average when shrinking, interpolate when growing."""
+"""The one rule for bringing a picture to a canvas: crop or pad, average when shrinking, interpolate when growing.
+
+And `within`, a quick small copy for looking at, which is no canvas.
+"""
 
 from typing import Literal
 

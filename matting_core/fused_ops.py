@@ -14,6 +14,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from matting_core.frames import Array
+from matting_core.runs import centres
 
 _ONE = 2048
 """OpenCV's weights of 8-bit bilinear interpolation have 11 bits of fraction."""
@@ -134,14 +135,12 @@ def linear_words(graph: GraphWriter, values: str, size: tuple[int, int], to: tup
 
 
 def remap_words(graph: GraphWriter, values: str, channels: int, size: tuple[int, int], to: tuple[int, int]) -> str:
-    """cv2.remap of 16-bit whole numbers, enlarged with aligned pixel centres, at `foreground`'s float32 positions."""
+    """cv2.remap of 16-bit whole numbers, enlarged with aligned pixel centres, at the float32 positions of `Runs`."""
     if to == (4 * size[0], 4 * size[1]):  # weights are eighths then, and every order of sums is exact
         sizes = graph.constant(np.array([1, channels, *to], np.int64))
         grown = graph.add("Resize", values, "", "", sizes, mode="linear", coordinate_transformation_mode="half_pixel")
         return graph.add("Round", grown)
-    scales = [length / goal for length, goal in zip(size, to, strict=True)]
-    at = [np.arange(goal, dtype=np.float32) * scale + (scale - 1) / 2 for goal, scale in zip(to, scales, strict=True)]
-    return _mixed(graph, values, size, (at[0], at[1]))
+    return _mixed(graph, values, size, (centres(to[0], size[0]), centres(to[1], size[1])))
 
 
 def _mixed(graph: GraphWriter, values: str, size: tuple[int, int], at: tuple[Array, Array]) -> str:

@@ -75,9 +75,9 @@ class Runs:
         padded[: self._numbers.size] = self._numbers
         rows, columns = np.divmod(padded, self._in_row)
         x, y = (self._buffers.get(name, (_CHUNK, self._length), np.float32)[: padded.size] for name in ("x", "y"))
-        centres = _centres(self._width, plate[1]).reshape(self._in_row, self._length)
-        centres.take(columns, axis=0, out=x, mode="clip")
-        y[:] = _centres(self._height, plate[0]).take(rows)[:, None]
+        across = centres(self._width, plate[1]).reshape(self._in_row, self._length)
+        across.take(columns, axis=0, out=x, mode="clip")
+        y[:] = centres(self._height, plate[0]).take(rows)[:, None]
         return x.reshape(-1, _ROW), y.reshape(-1, _ROW)
 
     def sample(self, plate: Array, places: tuple[Floats, Floats], name: str) -> Floats:
@@ -120,10 +120,10 @@ def runs_of(band: Alpha, buffers: Buffers) -> Runs:
 
 
 @functools.lru_cache(maxsize=8)
-def _centres(pixels: int, others: int) -> Floats:
-    """Where the centres of so many pixels in a row lie among so many others."""
+def centres(pixels: int, others: int) -> Floats:
+    """Where the centres of so many pixels in a row lie among so many others, float32; for the fused graph, too."""
     scale = others / pixels
-    return (np.arange(pixels, dtype=np.float32) + np.float32(0.5)) * np.float32(scale) - np.float32(0.5)
+    return np.arange(pixels, dtype=np.float32) * scale + (scale - 1) / 2
 
 
 def _length(width: int) -> int:

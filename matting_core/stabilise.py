@@ -14,7 +14,6 @@ from matting_core.frames import Array, FloatAlpha, Image
 T = TypeVar("T")
 
 OFD_XI = 0.1
-_TRUST = 170  # levels of a trust of 1: 255 are 1 + WAIT
 _KEEPS = 128  # levels of a share that is kept: a table's half for alpha that rises, the other for alpha that falls
 
 
@@ -106,7 +105,7 @@ class MotionAware:
         self._noise = 0.5
         self._buffers = Buffers()
         self._odd = False
-        self._gain = np.array([round(self.SETTLE * _TRUST), 0, 0, 0], np.float64)  # what OpenCV takes for a scalar
+        self._gain = np.array([round(255 * self.SETTLE / (1 + self.WAIT)), 0, 0, 0], np.float64)  # a scalar to OpenCV
         rising = np.linspace(0, 1 + self.WAIT, _KEEPS, dtype=np.float32)
         keeps = np.maximum(rising - np.float32(self.WAIT), 0) * np.float32(self.KEEP)
         self._keeps = np.concatenate((keeps, keeps * np.float32(self.FALL))).reshape(1, -1)
@@ -191,7 +190,7 @@ class _Past:
     """What MotionAware remembers.
 
     alpha: the smoothed one. guide: the frame before. reference: the luma that `alpha` stands for, float32 h×w.
-    trust: how long each pixel has stood still, uint8 h×w in units of 1/_TRUST, 1 + WAIT at most.
+    trust: how long each pixel has stood still, uint8 h×w, of which 255 stand for 1 + WAIT.
     """
 
     alpha: FloatAlpha

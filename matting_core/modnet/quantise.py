@@ -96,7 +96,10 @@ def quantise(model: Any, samples: Sequence[Blob]) -> Any:
 
 
 def _folded(openvino: Any, model: Any) -> Any:
-    """`model` with constants computed: NNCF leaves convolutions in float whose weights seem to depend on the input."""
+    """Compute the constants of `model`, in place, and give it.
+
+    NNCF leaves convolutions in float whose weights seem to depend on the input.
+    """
     manager = openvino.passes.Manager()
     manager.register_pass(openvino.passes.ConstantFolding())
     manager.run_passes(model)

@@ -122,6 +122,7 @@ def test_storage_is_used_again_but_never_while_a_frame_is_held(capture, cameras)
         places.add(frame.image.__array_interface__["data"][0])
         del frame
     assert len(places) <= 2
+    assert [int(frame.image[0, 0, 0]) for frame in held] == [0, 1, 2, 3]
 
 
 def test_the_first_failed_read_is_a_lost_source(capture, cameras):

@@ -1,6 +1,7 @@
 """Measures Mattecam beside its peers in one run: speed, processor time, overlap with true mattes, flicker.
 
-python tests/benchmarks/peers.py --clip VIDEO --pairs FOLDER [--mediapipe FILE] [--page]
+python tests/benchmarks/peers.py --clip VIDEO --pairs FOLDER [--mediapipe FILE]
+    [--page --about-clip WORDS --about-pairs WORDS]
 
 --clip: a video of a person. --pairs: pictures with true mattes, in any layout of docs/accuracy.md. --mediapipe:
 selfie_segmentation.onnx. --page: write docs/peers.md, its plots and the raw results; without --clip, from the raw
@@ -134,6 +135,8 @@ def _run(options: argparse.Namespace) -> Any:
         if not (options.page and raw.is_file()):
             raise UsageError("There is nothing to measure.", "Give --clip and --pairs.")
         return json.loads(raw.read_text(encoding="utf-8"))
+    if options.page and not (options.about_clip and options.about_pairs):
+        raise UsageError("The page has to say what was measured.", "Give --about-clip and --about-pairs.")
     if options.pairs is None:
         raise UsageError("There is nothing to compare mattes with.", "Give --pairs, too.")
     pairs = list(find_pairs(options.pairs).pairs)[: options.pictures]
@@ -159,8 +162,8 @@ def main() -> int:
     parser.add_argument("--page", action="store_true", help="write docs/peers.md, its plots and docs/peers.json")
     parser.add_argument("--frames", type=int, default=40, help="frames of the clip (default 40)")
     parser.add_argument("--pictures", type=int, default=80, help="pictures of the folder (default 80)")
-    parser.add_argument("--about-clip", default="a clip of a person", help="what the page calls the clip")
-    parser.add_argument("--about-pairs", default="pictures with true mattes", help="what the page calls the pictures")
+    parser.add_argument("--about-clip", metavar="WORDS", help="what the page calls the clip")
+    parser.add_argument("--about-pairs", metavar="WORDS", help="what the page calls the pictures")
     parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the decoded clip is removed

@@ -196,7 +196,8 @@ Regenerate the page (PyTorch comes with the extra `train`; RobustVideoMatting's 
 only, and MediaPipe's file is yours to bring):
 
 ```
-.venv/bin/python tests/benchmarks/peers.py --clip VIDEO --pairs FOLDER --mediapipe FILE --page
+.venv/bin/python tests/benchmarks/peers.py --clip VIDEO --pairs FOLDER --mediapipe FILE --page \\
+    --about-clip "a clip of …" --about-pairs "hand-masked …"
 ```
 
 `--page` alone draws it anew from the raw results, [peers.json](peers.json).

@@ -19,7 +19,7 @@ from tests.support.tiny_onnx import write_network
 
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "models" / "modnet_photographic.onnx"
-LEVELS = 2
+LEVELS = 1
 """By how much a canvas may differ from the Compositor's, anywhere."""
 SIZES = [(360, 640), (720, 1280), (480, 848)]
 

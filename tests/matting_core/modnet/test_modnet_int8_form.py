@@ -65,11 +65,12 @@ def test_a_convolution_in_phases_is_the_one_at_full_size() -> None:
 
 def test_the_released_mattes_hardly_move(shipped_model: Path, portrait: np.ndarray) -> None:
     model = fold_norms(load_network(shipped_model).model.eval())
-    image = torch.from_numpy(to_blob(shrink(portrait, network_size(*portrait.shape[:2], 256))))
+    image = torch.from_numpy(to_blob(shrink(portrait, network_size(*portrait.shape[:2], 512))))
     with torch.inference_mode():
         moved = (int8_form(copy.deepcopy(model)).matte(image) - model.matte(image)).abs()
-    assert 0 < float(moved.mean()) < 2e-4
-    assert float(moved[..., 2:-2, 2:-2].max()) < 0.02
+    assert 0 < float(moved.mean()) < 5e-5
+    assert float(moved[..., 2:-2, 2:-2].max()) < 0.005
+    assert float(moved.max()) < 0.15, "the border sees zeros for the enlarged edge"
 
 
 def test_every_norm_is_beside_its_own_half() -> None:
