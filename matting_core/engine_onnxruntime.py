@@ -69,11 +69,12 @@ class OnnxRuntimeEngine:
 
 def prepare_onnxruntime(name: str) -> Any:
     """The module, with what the engine of that name needs loaded. Raises EngineError where it cannot run here."""
+    if name in NVIDIA:
+        _require_nvidia_device()  # before the import, which most people's processors have no use for
     ort = _import_onnxruntime()
     if PROVIDERS[name] not in ort.get_available_providers():
         raise EngineError(f"This build of ONNX Runtime has no {PROVIDERS[name]}.", MENDS[name])
     if name in NVIDIA:
-        _require_nvidia_device()
         _preload_cuda(ort)
     return ort
 
