@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from matting_core.engine import Network, create_engine
+from matting_core.engine_onnxruntime import SPIN_S
 from matting_core.engine_openvino import INT8_SUFFIX, PRECISIONS, processor_precisions
 from matting_core.errors import EngineError, InferenceFailed, ModelError
 from matting_core.frames import FloatAlpha
@@ -83,6 +84,7 @@ def time_ways(network: Network, ways: Sequence[Way], blob: Blob, rounds: int = R
             if done >= LEAST_ROUNDS and time.perf_counter() >= until_s:
                 break
             for way in mattes:
+                time.sleep(SPIN_S)
                 engines[way].predict(blob)  # another way's network has just emptied the caches
                 began_s = time.perf_counter()
                 engines[way].predict(blob)

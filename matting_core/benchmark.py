@@ -15,6 +15,7 @@ import numpy as np
 from matting_core.background import Background
 from matting_core.buffers import Recycler
 from matting_core.composite import Compositor, Edges
+from matting_core.engine_onnxruntime import SPIN_S
 from matting_core.fit import fit_frame, within
 from matting_core.frames import Alpha, Array, Frame, Image
 from matting_core.predictor import Lap, Predictor
@@ -165,6 +166,7 @@ def compare_predictors(
         image = next(images)
         first: Alpha | None = None
         for name, predictor in contenders.items():
+            time.sleep(SPIN_S)
             start = time.perf_counter()
             matted = predictor.predict(Frame(image, start, max(frames, 0)))
             spent = time.perf_counter() - start

@@ -32,6 +32,9 @@ MENDS = {
     "directml": "Install it with: pip uninstall onnxruntime, then pip install onnxruntime-directml (Windows).",
     "cpu": "Install it with: pip install onnxruntime",
 }
+SPIN_S = 0.05
+"""Longer than its threads wait for more work, each at the whole cost of a core, before they sleep. Another engine that
+is timed while they do is a third slower."""
 
 
 class OnnxRuntimeEngine:

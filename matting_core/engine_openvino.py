@@ -38,7 +38,7 @@ class OpenVinoEngine:
         self.name = name
         self._device = DEVICES[name]
         self._precision = precision
-        self.threads = threads
+        self.threads = self._asked_threads = threads
         self._shape: tuple[int, ...] | None = None
         self._request: Any = None
         self._arrays = Recycler()
@@ -80,12 +80,13 @@ class OpenVinoEngine:
         self._shape = None
         self._model.reshape(list(shape))
         # Left alone, OpenVINO computes in bfloat16 where the processor has it, whether or not that was asked for.
-        options: dict[str, str | int] = {
+        options: dict[str, str | int | bool] = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": self._precision,
         }
-        if self.threads:
-            options["INFERENCE_NUM_THREADS"] = self.threads
+        if self._asked_threads:
+            # Left alone, OpenVINO ties its threads to the first cores, also where another's work is on these.
+            options |= {"INFERENCE_NUM_THREADS": self._asked_threads, "ENABLE_CPU_PINNING": False}
         compiled = self._core.compile_model(self._model, self._device, options)
         self.threads = int(compiled.get_property("INFERENCE_NUM_THREADS")) if self._device == "CPU" else 0
         self._request = compiled.create_infer_request()

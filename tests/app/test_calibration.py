@@ -76,8 +76,8 @@ def test_another_machine_package_or_network_means_measuring_anew(fact: str) -> N
         b"null",
         b"\xff\x00",
         b"7" * (calibration.LARGEST + 1),
-        b'{"version": 2, "machine": {}, "ways": {"fast": ["openvino"]}, "timings": {}}',
-        b'{"version": 2, "machine": {}, "ways": {"fast": ["openvino", "int8", 0]}, "timings": {}}',
+        b'{"version": 3, "machine": {}, "ways": {"fast": ["openvino"]}, "timings": {}}',
+        b'{"version": 3, "machine": {}, "ways": {"fast": ["openvino", "int8", 0]}, "timings": {}}',
     ],
 )
 def test_a_damaged_or_foreign_file_is_no_memory(content: bytes) -> None:
