@@ -12,7 +12,7 @@ from tqdm import tqdm
 from app.process_paths import beside, check_paths, input_kind
 from app.studio import Studio
 from app.video_file import VideoReader, VideoWriter
-from matting_core.background_spec import BackgroundSpec, parse_spec
+from matting_core.background_spec import BackgroundSpec, existing_spec
 from matting_core.engine import MattingEngine, create_engine
 from matting_core.errors import MediaError, UsageError
 from matting_core.fit import fit_image
@@ -54,7 +54,7 @@ def process(
 
     Raises UsageError and MediaError, with nothing half-written.
     """
-    spec = parse_spec(background)
+    spec = existing_spec(background)
     check_paths(source, output, alpha, spec)
     chosen = find_preset(preset)
     model = chosen.model_for(model)

@@ -16,7 +16,7 @@ from app.pipeline import Parts, Pipeline
 from app.settings import Settings, parse_size
 from app.status import Status
 from matting_core.background import open_background
-from matting_core.background_spec import parse_spec
+from matting_core.background_spec import existing_spec
 from matting_core.errors import MattecamError
 from matting_core.presets import live_preset
 
@@ -81,8 +81,8 @@ def _open_outputs(output: str, settings: Settings) -> tuple[Output, ...]:
 
 
 def _check_background(settings: Settings) -> None:
-    """Raises MediaError here and now: a background that cannot be shown would mean slates to the end."""
-    open_background(parse_spec(settings.background), *parse_size(settings.output_size)).close()
+    """Raises UsageError or MediaError now: a background that cannot be shown would mean slates to the end."""
+    open_background(existing_spec(settings.background), *parse_size(settings.output_size)).close()
 
 
 def _watch(pipeline: Pipeline, interrupted: threading.Event, until_s: float | None) -> None:

@@ -42,3 +42,15 @@ def parse_spec(text: str) -> BackgroundSpec:
         return BackgroundSpec("file", str(Path(text).expanduser()))
     except RuntimeError as error:  # '~nobody/…'
         raise UsageError(f"'{text}' is in no user's folder.", "Give the file's whole path.") from error
+
+
+def existing_spec(text: str) -> BackgroundSpec:
+    """As `parse_spec`, for a command that starts at once: UsageError also where the file is not there."""
+    spec = parse_spec(text)
+    if spec.kind == "file" and not Path(spec.value).is_file():
+        problem = "is a folder" if Path(spec.value).is_dir() else "does not exist"
+        raise UsageError(
+            f"The background {spec.value} {problem}.",
+            "Give a picture, a video, blur or color:#rrggbb.",
+        )
+    return spec
