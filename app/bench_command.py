@@ -75,7 +75,7 @@ def bench(source: str, size: str, seconds: float, preset: str, engine: str, as_j
         "machine": machine(),
         "versions": versions(),
     }
-    print(json.dumps(result) if as_json else _table(result["stages"], f"{result['fps']} fps with {runner.provider}"))
+    print(json.dumps(result) if as_json else _table(result["stages"], _headline(result)))
     return 0
 
 
@@ -149,6 +149,13 @@ def _first_pictures(path: Path) -> list[Image]:
     if not pictures:
         raise MediaError(f"The video {path} has no picture that can be read.", "Give another file.")
     return pictures
+
+
+def _headline(result: dict[str, Any]) -> str:
+    return (
+        f"{result['fps']} fps at {result['frame_size']} with {result['provider']} "
+        f"({result['preset']}, {result['input_size']}), on one thread but for the network"
+    )
 
 
 def _table(stages: dict[str, dict[str, float]], headline: str) -> str:

@@ -1,4 +1,4 @@
-"""The commands. Each parses its options here and is carried out in a module of its own."""
+"""The commands. The options of each are in app/cli_options.py, and each is carried out in a module of its own."""
 
 import argparse
 import contextlib
@@ -7,14 +7,18 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
-from matting_core.engine_names import ENGINE_NAMES
+from app.cli_options import (
+    add_adapt_options,
+    add_bench_options,
+    add_eval_options,
+    add_models_actions,
+    add_process_options,
+    add_run_options,
+)
 from matting_core.errors import MattecamError, UsageError
-from matting_core.layouts import AUTO, LAYOUTS
 from matting_core.own_command import START, own_command
-from matting_core.presets import DEFAULT_PRESET, LIVE_PRESETS, PRESETS
 
 GOOD, FAILED, WRONG_USE = 0, 1, 2
 THREADS = "mattecam-"
@@ -175,16 +179,6 @@ def _doctor(options: argparse.Namespace) -> int:
     return run(options.json)
 
 
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError(f"'{text}' is no number of seconds above 0.")
-    return value
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="mattecam",
@@ -202,81 +196,13 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--json", action="store_true", help="print one JSON object on the last line")
         return sub
 
-    def add_engine_options(sub: argparse.ArgumentParser, preset: str | None, engine: str | None) -> None:
-        # Only a live picture has a rate for the preset auto to hold.
-        names, text = (PRESETS, "network and its size") if preset else (LIVE_PRESETS, "auto holds the camera's rate")
-        sub.add_argument("--preset", choices=tuple(names), default=preset, help=text)
-        sub.add_argument("--engine", choices=ENGINE_NAMES, default=engine, help="what runs the network")
-
-    saved = "the window's choice unless given"
-    spec = "color:#rrggbb, blur, blur:N, transparent, none, or an image or video file"
-    run = add("run", _run, "Run live without a window.")
-    run.add_argument("--camera", help=f"auto, an index, a name, a device or a file; 'demo' needs no camera; {saved}")
-    run.add_argument("--background", metavar="SPEC", help=f"{spec}; {saved}")
-    run.add_argument(
-        "--output",
-        default="virtual",
-        metavar="virtual|null|PATH",
-        help="the virtual camera (unless given), nowhere, or a new .mp4 or .mkv",
-    )
-    run.add_argument("--model", metavar="NAME", help=f"one of `models list`; {saved}")
-    run.add_argument("--fps-cap", type=int, metavar="N", help="matte at most N frames a second; 0: all")
-    run.add_argument("--load-limit", type=int, metavar="PERCENT", help="use at most this much of the processor or GPU")
-    run.add_argument("--seconds", type=_seconds, metavar="N", help="stop after N seconds")
-    add_engine_options(run, None, None)
-
-    process = add("process", _process, "Replace the background in an image, a folder of images, or a video.")
-    process.add_argument("input", type=Path, metavar="INPUT")
-    process.add_argument("--output", type=Path, metavar="OUT", help="the file or folder to write")
-    process.add_argument("--background", default="blur", metavar="SPEC", help=f"{spec}; blur unless given")
-    process.add_argument("--alpha", type=Path, metavar="PATH", help="write the mattes, too")
-    process.add_argument("--model", metavar="NAME", help="one of `models list`")
-    add_engine_options(process, DEFAULT_PRESET, "auto")
-
-    bench = add("bench", _bench, "Measure each stage's time on this machine.")
-    bench.add_argument("--source", default="demo", metavar="PATH", help="a video or image file; the demo by default")
-    bench.add_argument("--size", default="1280x720", metavar="WxH", help="of the frames; 1280x720 unless given")
-    bench.add_argument(
-        "--seconds", type=_seconds, default=10.0, metavar="N", help="how long to measure; 10 unless given"
-    )
-    bench.add_argument("--compare", action="store_true", help="time all presets beside plain float32, in turn")
-    bench.add_argument("--calibrate", action="store_true", help="choose and remember each preset's arithmetic")
-    bench.add_argument("--fused", action="store_true", help="the whole way as one graph on the GPU (cuda, tensorrt)")
-    add_engine_options(bench, DEFAULT_PRESET, "auto")
-
-    evaluation = add("eval", _eval, "Measure the mattes of a folder of pictures or clips against true ones.")
-    evaluation.add_argument("folder", type=Path, metavar="DIR", help="for example with image/ and matte/")
-    evaluation.add_argument("--layout", choices=LAYOUTS, default=AUTO, help="how the folder is laid out")
-    evaluation.add_argument("--model", metavar="NAME", help="one of `models list`")
-    evaluation.add_argument("--report", type=Path, metavar="OUT.html", help="write a page with the worst cases")
-    add_engine_options(evaluation, DEFAULT_PRESET, "auto")
-
-    _add_adapt_options(add("adapt", _adapt, "Adapt the model to your own room, from a clip of you in it."))
-
-    _add_models_actions(add("models", _models, "List, check, download, import and remove models."))
+    add_run_options(add("run", _run, "Run live without a window."))
+    text = "Replace the background in an image, a folder of images, or a video."
+    add_process_options(add("process", _process, text))
+    add_bench_options(add("bench", _bench, "Measure each stage's time on this machine."))
+    text = "Measure the mattes of a folder of pictures or clips against true ones."
+    add_eval_options(add("eval", _eval, text))
+    add_adapt_options(add("adapt", _adapt, "Adapt the model to your own room, from a clip of you in it."))
+    add_models_actions(add("models", _models, "List, check, download, import and remove models."))
     add("doctor", _doctor, "Say what this machine has, what is wrong, and the command that mends it.")
     return parser
-
-
-def _add_adapt_options(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("clip", type=Path, metavar="CLIP_OR_FOLDER", help="a video, or a folder of pictures in order")
-    sub.add_argument("--epochs", type=int, default=10, metavar="N", help="10, as in the paper, unless given")
-    sub.add_argument("--seconds-limit", type=_seconds, metavar="S", help="learn from less, to be done by then")
-    sub.add_argument("--output", metavar="NAME", help="the adapted model's name")
-    sub.add_argument("--compare", type=Path, metavar="FOLDER", help="write pictures from before and after there")
-
-
-def _add_models_actions(models: argparse.ArgumentParser) -> None:
-    actions = models.add_subparsers(dest="action", required=True, metavar="list|get|import|remove|verify")
-    for action, argument, text in (
-        ("list", None, "what is there and what can be downloaded"),
-        ("verify", None, "check every model file against its SHA-256"),
-        ("get", "NAME", "download a model"),
-        ("import", "FILE", "add a released MODNet file"),
-        ("remove", "NAME", "delete a model that you added"),
-    ):
-        sub = actions.add_parser(action, help=text, description=text)
-        sub.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-        sub.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-        if argument:
-            sub.add_argument("argument", metavar=argument)

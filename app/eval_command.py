@@ -150,7 +150,8 @@ def _table(evaluation: Evaluation, result: dict[str, Any]) -> str:
     if result["metrics"] is not None:
         rows.append(row("mean", values(result["metrics"])))
     frames = "1 frame" if result["frames"] == 1 else f"{result['frames']} frames"
-    rows.append(f"{frames} in {result['seconds']:.1f} s with {result['provider']}.")
+    how = f"{result['provider']} ({result['preset']}, {result['input_size']})"
+    rows.append(f"{frames} in {result['seconds']:.1f} s with {how}.")
     return "\n".join(rows)
 
 

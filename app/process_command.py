@@ -96,7 +96,8 @@ def process(
 def _summary(job: Job, seconds: float) -> str:
     where = ", ".join(str(path) for path in (job.output, job.alpha) if path is not None)
     count = "1 frame" if job.frames == 1 else f"{job.frames} frames"
-    return f"{count} in {seconds:.1f} s with {job.engine.provider}: {where}"
+    how = f"{job.engine.provider} ({job.preset.name}, {job.input_size})"
+    return f"{count} in {seconds:.1f} s with {how}: {where}"
 
 
 def _process_folder(job: Job, folder: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 from app.video_file import FILM_SUFFIXES, keeps_film_alpha
 from matting_core.background_spec import BackgroundSpec
 from matting_core.errors import MediaError, UsageError
-from matting_core.pictures import ALPHA_SUFFIXES, IMAGE_SUFFIXES
+from matting_core.pictures import ALPHA_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 InputKind = Literal["folder", "image", "video"]
 
@@ -40,11 +40,14 @@ def _check_target(target: Path, source: Path) -> None:
     if target.exists() and target.samefile(source):
         raise UsageError(f"The input {source} would be overwritten.", "Choose another path for the result.")
     if kind == "folder":
-        if target.exists() and not target.is_dir():
-            raise UsageError(f"{target} is a file, and {source} a folder.", "Name a folder for the results.")
+        is_file = target.exists() and not target.is_dir()
+        if is_file or (not target.exists() and target.suffix.lower() in IMAGE_SUFFIXES | FILM_SUFFIXES):
+            raise UsageError(f"The input {source} is a folder, and {target} a file.", "Name a folder for the results.")
         return
     if target.is_dir():
         raise UsageError(f"{target} is a folder.", f"Name a file in it, such as {target / source.name}.")
+    if kind == "video" and source.suffix.lower() not in VIDEO_SUFFIXES:
+        return  # whether it is one at all, reading will tell
     suffixes = IMAGE_SUFFIXES if kind == "image" else FILM_SUFFIXES
     if target.suffix.lower() not in suffixes:
         example = ".png or .jpg" if kind == "image" else ".mp4, .mkv or .webm"

@@ -17,7 +17,7 @@ from app.settings import Settings, parse_size
 from app.status import Status
 from matting_core.background import open_background
 from matting_core.background_spec import existing_spec
-from matting_core.errors import MattecamError
+from matting_core.errors import MattecamError, OutputError
 from matting_core.presets import live_preset
 
 log = logging.getLogger(__name__)
@@ -66,8 +66,11 @@ def run(
             ended_s = time.monotonic()
             status = pipeline.status()
             joined = pipeline.stop()
-    if pipeline.failure is not None:
-        raise pipeline.failure
+    failure = pipeline.failure
+    if failure is not None:
+        if output == "virtual" and isinstance(failure.__cause__, OutputError):
+            failure.mend += " Without one, --output FILE.mp4 records what would be sent."
+        raise failure
     if not joined:
         raise MattecamError("A part of Mattecam did not stop in time.", "Report it with the log of --debug.")
     _report(pipeline, status, settings, (began_s, ended_s), as_json)

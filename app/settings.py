@@ -129,7 +129,7 @@ def parse_size(text: str) -> tuple[int, int]:
         and 16 <= int(height) <= 7680
     ):
         return int(width), int(height)
-    raise UsageError(f"'{text}' is not a size.", "Write WIDTHxHEIGHT, for example 1280x720.")
+    raise UsageError(f"'{text}' is not a size.", "Write WIDTHxHEIGHT, each from 16 to 7680, for example 1280x720.")
 
 
 def settings_path() -> Path:

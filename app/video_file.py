@@ -93,7 +93,8 @@ class VideoWriter:
             stream.pix_fmt = self._encoded
             self._stream = stream
             self._stream.codec_context.time_base = reader.stream.time_base
-            self._audio, self._copy_audio = None, False
+            self._audio: Any = None
+            self._copy_audio = False
             if reader.audio is not None and pixels != "gray":
                 self._add_audio(reader.audio)
         except (av.FFmpegError, OSError, ValueError) as error:
@@ -120,13 +121,13 @@ class VideoWriter:
             self._mux([packet])
         else:
             for frame in self._decode_audio(packet):
-                self._mux(self._audio.encode(frame))
+                self._mux(self._encode_audio(frame))
 
     def close(self) -> None:
         """Finish the file."""
         self._mux(self._stream.encode(None))
         if self._audio is not None and not self._copy_audio:
-            self._mux(self._audio.encode(None))
+            self._mux(self._encode_audio(None))
         try:
             self._container.close()
         except (av.FFmpegError, OSError) as error:
@@ -144,9 +145,10 @@ class VideoWriter:
         if self._copy_audio:
             self._audio = self._container.add_stream_from_template(audio)
         else:
-            self._audio = self._container.add_stream(
-                self._container.default_audio_codec, rate=audio.codec_context.sample_rate
-            )
+            codec, rate = self._container.default_audio_codec, audio.codec_context.sample_rate
+            possible = av.Codec(codec, "w").audio_rates or [rate]
+            # Opus takes a few rates only; the encoder brings every frame to that of its stream.
+            self._audio = self._container.add_stream(codec, rate=rate if rate in possible else max(possible))
 
     def _decode_audio(self, packet: Any) -> list[Any]:
         try:
@@ -154,6 +156,16 @@ class VideoWriter:
         except UNREADABLE as error:
             log.warning("a damaged piece of sound for %s is left out: %s", self.path, error)
             return []
+
+    def _encode_audio(self, frame: Any) -> list[Any]:
+        """The packets of a frame, or with None the last ones."""
+        try:
+            return list(self._audio.encode(frame))
+        except (av.FFmpegError, ValueError) as error:
+            raise MediaError(
+                f"The sound of {self.path.name} cannot be written ({error}).",
+                "Use .mkv, which keeps it as it is.",
+            ) from error
 
     def _mux(self, packets: list[Any]) -> None:
         try:

@@ -68,7 +68,7 @@ def find_pairs(folder: Path, layout: str = AUTO) -> PairSet:
                 return _match(candidate, *folders)
     every = [" + ".join(f"{name}/" for name in names) for one in candidates for names in FOLDERS[one]]
     wanted = ", ".join(dict.fromkeys(every))
-    raise UsageError(f"{folder} has no folders in the layout '{layout}'.", f"Looked for: {wanted}.")
+    raise UsageError(f"{folder} has no folders in the layout '{layout}'.", f"Name them as one of: {wanted}.")
 
 
 def read_pair(pair: Pair) -> tuple[Image, Alpha]:

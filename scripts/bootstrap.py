@@ -162,7 +162,11 @@ def _make_environment() -> None:
         return
     say(f"Making {VENV}")
     # --clear, because a half-made environment (an interrupted start, a Python since removed) is of no use.
-    if subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=False).returncode:
+    making = [sys.executable, "-m", "venv", "--clear", str(VENV)]
+    # Its words are kept back: Ctrl-C would make it print a traceback.
+    made = subprocess.run(making, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if made.returncode:
+        say(made.stdout.strip())
         raise SetupError("Python could not make the folder .venv (its reasons are above).")
 
 

@@ -12,6 +12,7 @@ from app.qt_guard import take_back_qt_variables
 from app.settings import Settings
 from app.window_lock import WindowLock
 from matting_core.errors import MattecamError, UsageError
+from matting_core.own_command import own_command
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
@@ -69,7 +70,7 @@ def check_display() -> None:
     if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise UsageError(
             "There is no display to open the window on.",
-            "Without a window, use: python main.py run --camera auto --background blur",
+            f"This works without one and records a file: {own_command('run --output talk.mp4 --seconds 30')}",
         )
     _check_libraries()
 
@@ -95,7 +96,7 @@ def make_application() -> "QApplication":
     except ImportError as error:
         raise MattecamError(
             f"The window's library cannot be loaded ({error}).",
-            "`python main.py doctor` names what is missing; `python main.py run` works without a window.",
+            f"This names what is missing: {own_command('doctor')}",
         ) from error
     from app.ui import theme
 

@@ -148,6 +148,27 @@ def test_a_transparent_webm_carries_alpha(film: Path, tmp_path: Path) -> None:
     assert (alpha.min(), alpha.max()) == (0, 255)
 
 
+@pytest.mark.parametrize("rate", [22050, 44100])
+def test_sound_that_opus_does_not_take_as_it_is_gets_another_rate(tmp_path: Path, rate: int) -> None:
+    source, out = tmp_path / "talk.mp4", tmp_path / "out.webm"
+    with av.open(str(source), "w") as container:
+        video, audio = container.add_stream("libx264", rate=10), container.add_stream("aac", rate=rate)
+        video.width, video.height, video.pix_fmt = 256, 256, "yuv420p"
+        for _ in range(5):
+            container.mux(video.encode(av.VideoFrame.from_ndarray(PORTRAIT, format="bgr24")))
+        container.mux(video.encode(None))
+        samples = np.sin(np.arange(rate // 2) / 20).astype(np.float32)[None]
+        tone = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+        tone.rate = rate
+        container.mux(audio.encode(tone))
+        container.mux(audio.encode(None))
+    assert run(source, "--output", out) == 0
+    with av.open(str(out)) as container:
+        heard = list(container.decode(audio=0))
+    assert heard[0].rate == 48000
+    assert sum(frame.samples for frame in heard) / 48000 == pytest.approx(0.5, abs=0.1)
+
+
 def test_a_video_background_and_blur_work_on_files(film: Path, tmp_path: Path) -> None:
     assert run(film, "--output", tmp_path / "a.mp4", "--background", film) == 0
     assert run(film, "--output", tmp_path / "b.mp4", "--background", "blur:40") == 0
@@ -177,7 +198,9 @@ def test_the_input_is_never_overwritten(portrait: Path, film: Path, capsys: pyte
         (("{portrait}", "--output", "x.mp4"), 2, "'x.mp4' is no name for a picture"),
         (("{portrait}", "--alpha", "."), 2, ". is a folder"),
         (("{portrait}", "--output", "x.jpg", "--background", "transparent"), 2, "'x.jpg' cannot be transparent"),
-        ((".", "--output", "{broken}"), 2, "is a file"),
+        ((".", "--output", "{broken}"), 2, "is a folder, and"),
+        ((".", "--output", "x.jpg"), 2, "Name a folder for the results"),
+        (("{notes}", "--output", "x.jpg"), 1, "notes.txt is no video"),
     ],
 )
 def test_wrong_input_is_one_sentence(
@@ -192,7 +215,9 @@ def test_wrong_input_is_one_sentence(
     monkeypatch.chdir(tmp_path)
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no video")
-    names = {"portrait": portrait, "broken": broken}
+    notes = tmp_path / "notes.txt"
+    notes.write_text("no picture")
+    names = {"portrait": portrait, "broken": broken, "notes": notes}
     assert run(*(argument.format(**names) for argument in arguments)) == code
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("mattecam: ")
