@@ -138,9 +138,11 @@ class ModelStore:
 
         name: what to call it, [a-z0-9_-]; by default made from the file's name. The same file twice is no error.
         Raises ModelError if the file does not fit, would run code, needs the `train` extra or the name is taken,
-        UsageError for a name that is none.
+        UsageError for a name that is none, and for a file that is not there.
         """
         name = _checked_name(name if name is not None else self._default_name(path))
+        if not path.exists():
+            raise UsageError(f"The file {path} does not exist.", "Check the path.")
         suffix = path.suffix.lower()
         if suffix not in (".onnx", *TORCH_SUFFIXES):
             raise ModelError(
@@ -283,7 +285,6 @@ def _make_onnx(path: Path, copy: Path) -> None:
     if path.suffix.lower() not in TORCH_SUFFIXES:
         _copy_onnx(path, copy)
         return
-    path.stat()  # a missing file is named before the extra that reading it needs
     require_train_extra(f"Importing {path.name}")
     from matting_core.modnet.exporter import export_network
     from matting_core.modnet.weights import load_network

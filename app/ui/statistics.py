@@ -62,12 +62,13 @@ def headline(status: Status) -> str:
 
 
 def status_line(status: Status) -> str:
-    """Headline, what the camera gives, the provider, and how fast."""
-    parts = [headline(status), status.source, status.provider]
+    """Headline, how fast, the provider and what the camera gives; in a narrow window the end is left out."""
+    parts = [headline(status)]
     if status.stats.output_fps:
         parts.append(f"{status.stats.output_fps:.0f} fps")
     if status.stats.latency_p50_ms:
         parts.append(f"{status.stats.latency_p50_ms:.0f} ms")
+    parts += [status.provider, status.source]
     return "  ·  ".join(part for part in parts if part)
 
 
