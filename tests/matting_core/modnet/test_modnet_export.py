@@ -51,9 +51,12 @@ def test_folding_norms_changes_no_matte(context: str) -> None:
     fold_norms(folded)
     norms = [name for name, module in folded.named_modules() if isinstance(module, torch.nn.BatchNorm2d)]
     assert norms == (["lr_branch.se_block.fused.0"] if context == "easpp" else [])
-    image = torch.rand(1, 3, 64, 96) * 2 - 1
+    image = torch.rand(1, 3, 64, 96, dtype=torch.float64) * 2 - 1
+    # In float64: an instance norm over a few pixels makes much of float32's rounding, on some processors more.
+    model.double()
+    folded.double()
     with torch.inference_mode():
-        assert torch.allclose(folded.matte(image), model.matte(image), atol=1e-5)
+        assert torch.allclose(folded.matte(image), model.matte(image), rtol=0, atol=1e-5)
     assert len(list(folded.modules())) <= len(list(model.modules()))
 
 
