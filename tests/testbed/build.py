@@ -81,9 +81,20 @@ def _unpack_all(guest: Guest, image: str) -> None:
         (guest.root / name).symlink_to(f"usr/{name}")
     for package in packages:
         unpack(package, guest.root)
+    _turn_links_inwards(guest.root)
     shutil.rmtree(guest.folder / "packages")
     # Compilers may come along with the headers; the machine's own gcc is what builds.
     _run([*guest.program("depmod"), "-b", str(guest.root), guest.kernel], "depmod")
+
+
+def _turn_links_inwards(root: Path) -> None:
+    """Programs that are links to a whole path (depmod to /bin/kmod) would be the machine's own, or none."""
+    for folder in ("usr/bin", "usr/sbin"):
+        for link in (root / folder).iterdir():
+            if link.is_symlink() and link.readlink().is_absolute():
+                target = root / link.readlink().relative_to("/")
+                link.unlink()
+                link.symlink_to(os.path.relpath(target, link.parent))
 
 
 def _build_loopback(guest: Guest) -> None:
