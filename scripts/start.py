@@ -15,7 +15,8 @@ def main(arguments: list[str]) -> None:
     """Prepare .venv, then become main.py."""
     builds = [name for name in bootstrap.BUILDS if f"--{name}" in arguments]
     if len(builds) > 1:
-        sys.exit("Choose one of --cpu and --cuda.")
+        bootstrap.say("Choose one of --cpu and --cuda.")
+        sys.exit(2)
     rest = [
         argument
         for argument in arguments

@@ -96,9 +96,14 @@ def use(window: "MainWindow", output: Watched) -> None:
 
 def main() -> int:
     """0 if the window did what it should; else a sentence on standard error and 1."""
-    folder = tempfile.mkdtemp(prefix="mattecam-check-")
-    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "HOME"):
-        os.environ[name] = folder
+    with tempfile.TemporaryDirectory(prefix="mattecam-check-") as folder:
+        for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "HOME"):
+            os.environ[name] = folder
+        return check()
+
+
+def check() -> int:
+    """Open the window, use it and close it."""
     began_s = time.monotonic()
     application = make_application()
     from app.ui.main_window import MainWindow

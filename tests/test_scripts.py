@@ -221,7 +221,7 @@ def test_start_hands_everything_else_to_the_program(
     main = str(bootstrap.ROOT / "main.py")
     assert prepared == ["cpu", ""]
     assert started == [[main, "run", "--engine", "cpu", "--json"], [main]]
-    with pytest.raises(SystemExit, match="one of --cpu and --cuda"):
+    with pytest.raises(SystemExit, match="2"):
         start.main(["--cpu", "--cuda"])
 
 
