@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.testbed.machine import Ended, exit_code
-from tests.testbed.run import judge
+from tests.testbed.run import driver_crashed, judge
 
 HELD = {"name": "a", "ok": True}
 FAILED = {"name": "b", "ok": False}
@@ -46,3 +46,19 @@ def test_a_guest_passes_only_by_its_exit_code_and_its_report(
     if scenarios is not None:
         path.write_text(json.dumps({"scenarios": scenarios}))
     assert judge(Ended(True, code, 1.0, ""), path)["failed"] == failed
+
+
+@pytest.mark.parametrize(
+    ("log", "crashed"),
+    [
+        (
+            "kernel BUG at lib/list_debug.c:53!\n buffer_written+0x69/0xe0 [v4l2loopback]\nKernel panic - not syncing",
+            True,
+        ),
+        ("kernel BUG at lib/list_debug.c:53!\n vb2_core_qbuf+0x1/0x2 [videobuf2_common]\nKernel panic", False),
+        ("Modules linked in: [v4l2loopback]\nKernel panic - not syncing: Attempted to kill init!", False),
+        ("testbed: up", False),
+    ],
+)
+def test_only_the_drivers_own_crash_is_no_verdict_on_mattecam(log: str, crashed: bool) -> None:
+    assert driver_crashed(log) is crashed
