@@ -28,6 +28,7 @@ from matting_core.engine import create_engine
 from matting_core.errors import MediaError, UsageError
 from matting_core.fit import fit_frame
 from matting_core.frames import Image
+from matting_core.inputs import why_no_file
 from matting_core.model_store import ModelStore
 from matting_core.pictures import IMAGE_SUFFIXES, read_image
 from matting_core.predictor import Predictor
@@ -130,8 +131,7 @@ def read_pictures(source: str, size: str) -> list[Image]:
         return pictures
     path = Path(source)
     if not path.is_file():
-        problem = "is a folder" if path.is_dir() else "does not exist"
-        raise UsageError(f"The source {source} {problem}.", "Give an image or video file, or demo.")
+        raise UsageError(f"The source {source} {why_no_file(path)}.", "Give an image or video file, or demo.")
     return [read_image(path)] if path.suffix.lower() in IMAGE_SUFFIXES else _first_pictures(path)
 
 

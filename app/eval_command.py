@@ -9,7 +9,7 @@ from typing import Any
 from tqdm import tqdm
 
 from app.eval_report import Case, Worst, render_report
-from app.process_command import SMOOTHING
+from app.process_command import SMOOTHING, took
 from matting_core.atomic import write_atomically
 from matting_core.engine import MattingEngine, create_engine
 from matting_core.errors import MediaError, UsageError
@@ -149,9 +149,8 @@ def _table(evaluation: Evaluation, result: dict[str, Any]) -> str:
     rows += [row(case.name, values(case.scores.as_dict())) for case in by_mad]
     if result["metrics"] is not None:
         rows.append(row("mean", values(result["metrics"])))
-    frames = "1 frame" if result["frames"] == 1 else f"{result['frames']} frames"
-    how = f"{result['provider']} ({result['preset']}, {result['input_size']})"
-    rows.append(f"{frames} in {result['seconds']:.1f} s with {how}.")
+    took_all = took(evaluation.frames, result["seconds"], evaluation.engine, evaluation.preset, evaluation.input_size)
+    rows.append(f"{took_all}.")
     return "\n".join(rows)
 
 

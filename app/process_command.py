@@ -9,7 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from app.process_paths import beside, check_paths, input_kind
+from app.process_paths import beside, check_paths
 from app.studio import Studio
 from app.video_file import VideoReader, VideoWriter
 from matting_core.background_spec import BackgroundSpec, existing_spec
@@ -55,7 +55,7 @@ def process(
     Raises UsageError and MediaError, with nothing half-written.
     """
     spec = existing_spec(background)
-    check_paths(source, output, alpha, spec)
+    kind = check_paths(source, output, alpha, spec)
     chosen = find_preset(preset)
     model = chosen.model_for(model)
     network = ModelStore().network(model, chosen.int8)
@@ -68,7 +68,6 @@ def process(
     )
     began_s = time.monotonic()
     try:
-        kind = input_kind(source)
         if kind == "folder":
             _process_folder(job, source)
         elif kind == "image":
@@ -95,9 +94,13 @@ def process(
 
 def _summary(job: Job, seconds: float) -> str:
     where = ", ".join(str(path) for path in (job.output, job.alpha) if path is not None)
-    count = "1 frame" if job.frames == 1 else f"{job.frames} frames"
-    how = f"{job.engine.provider} ({job.preset.name}, {job.input_size})"
-    return f"{count} in {seconds:.1f} s with {how}: {where}"
+    return f"{took(job.frames, seconds, job.engine, job.preset, job.input_size)}: {where}"
+
+
+def took(frames: int, seconds: float, engine: MattingEngine, preset: Preset, input_size: str) -> str:
+    """How many frames took how long, and with what."""
+    count = "1 frame" if frames == 1 else f"{frames} frames"
+    return f"{count} in {seconds:.1f} s with {engine.provider} ({preset.name}, {input_size})"
 
 
 def _process_folder(job: Job, folder: Path) -> None:

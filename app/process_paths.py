@@ -13,30 +13,31 @@ from matting_core.pictures import ALPHA_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES
 InputKind = Literal["folder", "image", "video"]
 
 
-def input_kind(source: Path) -> InputKind:
+def _input_kind(source: Path) -> InputKind:
     """What an input is: a folder of images, an image by its suffix, else a video."""
     if source.is_dir():
         return "folder"
     return "image" if source.suffix.lower() in IMAGE_SUFFIXES else "video"
 
 
-def check_paths(source: Path, output: Path | None, alpha: Path | None, background: BackgroundSpec) -> None:
-    """UsageError unless the results can be written under these names, and are not the input itself."""
+def check_paths(source: Path, output: Path | None, alpha: Path | None, background: BackgroundSpec) -> InputKind:
+    """What the input is; UsageError unless the results can be written under these names, and are not the input."""
     if output is None and alpha is None:
         raise UsageError("There is nothing to write.", "Give --output, --alpha or both.")
     if not source.exists():
         raise UsageError(f"The input {source} does not exist.", "Check the path.")
+    kind = _input_kind(source)
     for target in (output, alpha):
         if target is not None:
-            _check_target(target, source)
+            _check_target(target, source, kind)
     if output is not None and alpha is not None and output.resolve() == alpha.resolve():
         raise UsageError(f"The result and its mattes would both be {output}.", "Give two paths.")
     if output is not None and background.kind == "transparent":
-        _check_transparent(output, input_kind(source))
+        _check_transparent(output, kind)
+    return kind
 
 
-def _check_target(target: Path, source: Path) -> None:
-    kind = input_kind(source)
+def _check_target(target: Path, source: Path, kind: InputKind) -> None:
     if target.exists() and target.samefile(source):
         raise UsageError(f"The input {source} would be overwritten.", "Choose another path for the result.")
     if kind == "folder":
@@ -48,10 +49,10 @@ def _check_target(target: Path, source: Path) -> None:
         raise UsageError(f"{target} is a folder.", f"Name a file in it, such as {target / source.name}.")
     if kind == "video" and source.suffix.lower() not in VIDEO_SUFFIXES:
         return  # whether it is one at all, reading will tell
-    suffixes = IMAGE_SUFFIXES if kind == "image" else FILM_SUFFIXES
+    image, video = ("a picture", ".png or .jpg", IMAGE_SUFFIXES), ("a video", ".mp4, .mkv or .webm", FILM_SUFFIXES)
+    noun, example, suffixes = image if kind == "image" else video
     if target.suffix.lower() not in suffixes:
-        example = ".png or .jpg" if kind == "image" else ".mp4, .mkv or .webm"
-        raise UsageError(f"'{target.name}' is no name for {_named(kind)}.", f"End it with {example}.")
+        raise UsageError(f"'{target.name}' is no name for {noun}.", f"End it with {example}.")
 
 
 def _check_transparent(output: Path, kind: InputKind) -> None:
@@ -62,10 +63,6 @@ def _check_transparent(output: Path, kind: InputKind) -> None:
             f"'{output.name}' cannot be transparent.",
             "Name the result .webm, or choose color:#00b140 to stand on green.",
         )
-
-
-def _named(kind: InputKind) -> str:
-    return "a picture" if kind == "image" else "a video"
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from matting_core.errors import UsageError
+from matting_core.inputs import why_no_file
 
 Kind = Literal["none", "transparent", "blur", "color", "file"]
 DEFAULT_BLUR = 30
@@ -48,7 +49,7 @@ def existing_spec(text: str) -> BackgroundSpec:
     """As `parse_spec`, for a command that starts at once: UsageError also where the file is not there."""
     spec = parse_spec(text)
     if spec.kind == "file" and not Path(spec.value).is_file():
-        problem = "is a folder" if Path(spec.value).is_dir() else "does not exist"
+        problem = why_no_file(Path(spec.value))
         raise UsageError(
             f"The background {spec.value} {problem}.",
             "Give a picture, a video, blur or color:#rrggbb.",

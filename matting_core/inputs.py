@@ -28,3 +28,8 @@ def read_bounded(path: Path, largest: int) -> bytes:
     if len(data) > largest:
         raise OSError(errno.EFBIG, f"it is larger than {largest / 2**20:g} MiB", str(path))
     return data
+
+
+def why_no_file(path: Path) -> str:
+    """What to say of a path that is no file."""
+    return "is a folder" if path.is_dir() else "does not exist"
