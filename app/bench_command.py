@@ -52,7 +52,7 @@ def bench(source: str, size: str, seconds: float, preset: str, engine: str, as_j
     predictor = Predictor(runner, chosen, looks.smoothing)
     background = open_background(parse_spec(BACKGROUND), width, height)
     try:
-        way = FrameWay(predictor, background, (width, height), edges, PREVIEW_LONG_SIDE)
+        way = FrameWay(predictor, background, (width, height), looks.mirror, edges, PREVIEW_LONG_SIDE)
         jpegs = itertools.cycle([as_jpeg(fit_frame(image, width, height, mirror=False)) for image in pictures])
         measured = measure(way, jpegs, seconds)
         allocated = measure_allocations(way, jpegs)

@@ -75,7 +75,7 @@ class _Loader:
                 if self._stopping.is_set():
                     return
                 began_s = time.perf_counter()
-                slot = self._engine.load(fit_frame(image, width, height, mirror=True))
+                slot = self._engine.load(fit_frame(image, width, height, Scene().mirror))
                 assert slot is not None, "there is room"
                 self._loaded.put(_Loaded(slot, began_s))
         except Exception as error:  # handed to whoever waits for a frame

@@ -65,7 +65,7 @@ class BlurBackground:
 
     def render(self, matted: MattedFrame, at_s: float) -> Image:
         """See Background.render."""
-        return blurred_room(matted.frame.image, matted.alpha, self._sigma, out=self._picture, buffers=self._buffers)
+        return blurred_room(matted.frame.image, matted.alpha, self._sigma, self._picture, self._buffers, matted.half)
 
     def close(self) -> None:
         """Nothing to free."""

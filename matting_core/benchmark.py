@@ -58,16 +58,24 @@ class _Stopwatch:
 class FrameWay:
     """A frame's whole way on one thread: the very steps of the live pipeline, one after the other.
 
-    size: (width, height) of the canvas. The first step decodes a webcam's JPEG; the last ones are the conversion to
-    I420 that a virtual camera on Linux takes, and the window's picture, of preview_side pixels at most.
+    size: (width, height) of the canvas. mirror: flip the pictures, as the setting does. The first step decodes a
+    webcam's JPEG; the last ones are the conversion to I420 that a virtual camera on Linux takes, and the window's
+    picture, of preview_side pixels at most.
     """
 
     def __init__(
-        self, predictor: Predictor, background: Background, size: tuple[int, int], edges: Edges, preview_side: int
+        self,
+        predictor: Predictor,
+        background: Background,
+        size: tuple[int, int],
+        mirror: bool,
+        edges: Edges,
+        preview_side: int,
     ) -> None:
         self._predictor = predictor
         self._background = background
         self._size = width, height = size
+        self._mirror = mirror
         self._edges = edges
         self._preview_side = preview_side
         self._compositor = Compositor(width, height)
@@ -82,7 +90,7 @@ class FrameWay:
         # OpenCV decodes a camera's frame likewise, but into storage that is used again.
         image = cast(Image, cv2.imdecode(jpeg, cv2.IMREAD_COLOR))
         lap("decode")
-        fitted = fit_frame(image, *self._size, mirror=True, arrays=self._arrays)
+        fitted = fit_frame(image, *self._size, mirror=self._mirror, arrays=self._arrays)
         lap("fit")
         matted = self._predictor.predict(Frame(fitted, now_s, index), lap)
         if matted is not None:

@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 
 from matting_core.buffers import Buffers
-from matting_core.foreground import ColourPlates, estimate_plates, foreground_at, halve
+from matting_core.foreground import ColourPlates, estimate_plates, foreground_at
 from matting_core.frames import Alpha, Array, Image, MattedFrame
+from matting_core.preprocess import halve
 from matting_core.runs import Floats, Runs, runs_of
 
 _REFERENCE_HEIGHT = 720  # edge controls are in pixels of a picture this high
@@ -64,7 +65,7 @@ class Compositor:
         at = self._split(used, matted.alpha, spill)
         plates = None
         if at.pixels and (edges.decontaminate or edges.shift > 0 or edges.feather > 0):
-            plates = estimate_plates(image, matted.alpha, self._buffers)
+            plates = estimate_plates(image, matted.alpha, self._buffers, matted.half)
         blend = _Blend(matted, used, plates, edges, spill, straight=background is None)
         for chunk in at.chunks():
             blend.apply(canvas, chunk)

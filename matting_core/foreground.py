@@ -14,6 +14,7 @@ import numpy as np
 
 from matting_core.buffers import Buffers
 from matting_core.frames import Alpha, Array, Image
+from matting_core.preprocess import halve
 from matting_core.runs import Floats, Runs, all_runs
 
 PERSON = (153, 255)  # alpha of the pixels whose colours stand for the person: mixed ones carry the room's colour
@@ -38,16 +39,18 @@ class ColourPlates:
     background: Array
 
 
-def estimate_plates(image: Image, alpha: Alpha, buffers: Buffers | None = None) -> ColourPlates:
+def estimate_plates(
+    image: Image, alpha: Alpha, buffers: Buffers | None = None, half: Image | None = None
+) -> ColourPlates:
     """F̂ and B̂ of blur fusion (Forte 2021, eq. 4) at a quarter of the size, defined everywhere.
 
     image: uint8 H×W×3 BGR. alpha: uint8 H×W. Where nothing of the person is near, F̂ fades into the person's colour
     further off and then into the mean of the whole person; B̂ likewise. The plates live in `buffers`, if given, and
-    last until these are used again.
+    last until these are used again. half: `halve` of the image, where that was made already.
     """
     buffers = buffers or Buffers()
     quarter_alpha = _halve(_halve(alpha, "half alpha", buffers), "quarter alpha", buffers)
-    quarter = _halve(_halve(image, "half", buffers), "quarter", buffers)
+    quarter = _halve(_halve(image, "half", buffers) if half is None else half, "quarter", buffers)
     bgra = _with_weight(quarter, buffers)
     return ColourPlates(
         _plate(bgra, quarter_alpha, PERSON, "person", buffers), _plate(bgra, quarter_alpha, ROOM, "room", buffers)
@@ -84,20 +87,27 @@ def estimate_foreground(image: Image, alpha: Alpha) -> Image:
 
 
 def blurred_room(
-    image: Image, alpha: Alpha, sigma: float, out: Image | None = None, buffers: Buffers | None = None
+    image: Image,
+    alpha: Alpha,
+    sigma: float,
+    out: Image | None = None,
+    buffers: Buffers | None = None,
+    half: Image | None = None,
 ) -> Image:
     """The room behind the person under a Gaussian of `sigma` pixels, with the person left out of every average.
 
     image: uint8 H×W×3 BGR. alpha: uint8 H×W. out: uint8 H×W×3, or None for a new array; it is returned. buffers:
-    scratch to use again for the next frame. Normalised convolution (Knutsson and Westin 1993) at reduced size;
-    behind the person the nearest room fades in, then the whole room's mean. Without any room, what the matte calls
-    least the person stands in. ValueError: sigma is not above 0.
+    scratch to use again for the next frame. half: `halve` of the image, where that was made already.
+
+    Normalised convolution (Knutsson and Westin 1993) at reduced size; behind the person the nearest room fades in, then
+    the whole room's mean. Without any room, what the matte calls least the person stands in. ValueError: sigma is not
+    above 0.
     """
     if not sigma > 0:
         raise ValueError(f"sigma is {sigma}, not above 0")
     buffers = buffers or Buffers()
-    half = _with_weight(_halve(image, "half", buffers), buffers)
-    room = _select(half, _halve(alpha, "half alpha", buffers), _EMPTY_ROOM, buffers)
+    bgra = _with_weight(_halve(image, "half", buffers) if half is None else half, buffers)
+    room = _select(bgra, _halve(alpha, "half alpha", buffers), _EMPTY_ROOM, buffers)
     everyone = cv2.mean(room)  # before the reduction rounds a small window to nothing
     sigma /= 2
     while sigma >= 2 * _BLUR_STEP and min(room.shape[:2]) > 1:
@@ -115,15 +125,6 @@ def blurred_room(
         out = np.empty_like(image)
     cv2.resize(small, alpha.shape[::-1], dst=out, interpolation=cv2.INTER_LINEAR)
     return out
-
-
-def halve(image: Array, out: Array | None = None) -> Array:
-    """Half the size, rounded up, from 2×2 pixels each; OpenCV is slow at a quarter in one step.
-
-    Of even sides "linear" is the mean of the four, and unlike "area" it is as fast of odd ones.
-    """
-    height, width = image.shape[:2]
-    return cv2.resize(image, ((width + 1) // 2, (height + 1) // 2), dst=out, interpolation=cv2.INTER_LINEAR)
 
 
 def _halve(image: Array, name: str, buffers: Buffers) -> Array:

@@ -32,11 +32,13 @@ class Frame:
 class MattedFrame:
     """A frame together with its own alpha, never another frame's.
 
-    alpha: uint8 H×W of the frame's own height and width; 0 background, 255 person.
+    alpha: uint8 H×W of the frame's own height and width; 0 background, 255 person. half: `preprocess.halve` of the
+    frame's image where the matting made it, so that nobody makes it twice.
     """
 
     frame: Frame
     alpha: Alpha
+    half: Image | None = None
 
     def __post_init__(self) -> None:
         if self.alpha.shape != self.frame.image.shape[:2]:

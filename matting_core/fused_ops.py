@@ -78,8 +78,7 @@ class GraphWriter:
 def shrink(graph: GraphWriter, image: str, size: tuple[int, int], to: tuple[int, int]) -> str:
     """`preprocess.shrink`: whole halvings, then linear interpolation, each rounded. Sizes are (height, width)."""
     while size[0] >= 2 * to[0] and size[1] >= 2 * to[1]:
-        half = (size[0] // 2, size[1] // 2)
-        image, size = area(graph, image, size, half), half
+        image, size = halve(graph, image, size), half_size(size)
     return linear(graph, image, size, to)
 
 

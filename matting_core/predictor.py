@@ -7,7 +7,7 @@ import numpy as np
 from matting_core.buffers import Recycler
 from matting_core.engine import MattingEngine, checked_predict
 from matting_core.frames import Alpha, Frame, Image, MattedFrame
-from matting_core.preprocess import network_size, restore_alpha, shrink, to_blob
+from matting_core.preprocess import first_half, network_size, restore_alpha, shrink, to_blob
 from matting_core.presets import Preset
 from matting_core.stabilise import make_stabiliser
 
@@ -54,7 +54,8 @@ class Predictor:
         """
         height, width = frame.image.shape[:2]
         size = network_size(height, width, self.preset.long_side)
-        small = shrink(frame.image, size, self._arrays)
+        half = first_half(frame.image, size, self._arrays)
+        small = shrink(frame.image if half is None else half, size, self._arrays)
         blob = to_blob(small, self._arrays.new((1, 3, *size), np.float32))
         lap("preprocess")
         try:
@@ -63,13 +64,13 @@ class Predictor:
             self.reset()
             raise
         lap("infer")
-        settled = self._stabiliser.push(alpha, small, frame)
+        settled = self._stabiliser.push(alpha, small, (frame, half))
         lap("stabilise")
         if settled is None:
             return None
-        alpha, owner = settled
+        alpha, (owner, half) = settled
         height, width = owner.image.shape[:2]
-        matted = MattedFrame(owner, restore_alpha(alpha, height, width, self._arrays))
+        matted = MattedFrame(owner, restore_alpha(alpha, height, width, self._arrays), half)
         lap("alpha")
         return matted
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from matting_core.buffers import Recycler
-from matting_core.frames import Alpha, FloatAlpha, Image
+from matting_core.frames import Alpha, Array, FloatAlpha, Image
 
 MULTIPLE = 32
 """The network halves its input five times, so sides are multiples of 2⁵."""
@@ -31,6 +31,23 @@ def network_size(height: int, width: int, long_side: int) -> tuple[int, int]:
     return _to_multiple(height * scale), _to_multiple(width * scale)
 
 
+def halve(image: Array, out: Array | None = None) -> Array:
+    """Half the size, rounded up, from 2×2 pixels each; OpenCV is slow at a quarter in one step. `out`, or a new array.
+
+    Of even sides "linear" is the mean of the four, and unlike "area" it is as fast of odd ones.
+    """
+    height, width = image.shape[:2]
+    return cv2.resize(image, ((width + 1) // 2, (height + 1) // 2), dst=out, interpolation=cv2.INTER_LINEAR)
+
+
+def first_half(image: Image, size: tuple[int, int], arrays: Recycler) -> Image | None:
+    """What `shrink` begins with, from which it may go on: `halve` of the picture. None where size is above a half."""
+    if image.shape[0] < 2 * size[0] or image.shape[1] < 2 * size[1]:
+        return None
+    half = arrays.new(((image.shape[0] + 1) // 2, (image.shape[1] + 1) // 2, 3))
+    return halve(image, half)
+
+
 def shrink(image: Image, size: tuple[int, int], arrays: Recycler | None = None) -> Image:
     """`image` (H×W×3) resampled to size (h, w); an array of `arrays`, if given, a new one, or `image` where it fits.
 
@@ -40,14 +57,13 @@ def shrink(image: Image, size: tuple[int, int], arrays: Recycler | None = None) 
     """
     arrays = arrays or Recycler()
 
-    def resized(height: int, width: int, interpolation: int) -> Image:
-        out = arrays.new((height, width, 3))
-        return cast(Image, cv2.resize(image, (width, height), dst=out, interpolation=interpolation))
-
+    while (half := first_half(image, size, arrays)) is not None:
+        image = half
+    if image.shape[:2] == size:
+        return image
     height, width = size
-    while image.shape[0] >= 2 * height and image.shape[1] >= 2 * width:
-        image = resized(image.shape[0] // 2, image.shape[1] // 2, cv2.INTER_AREA)
-    return image if image.shape[:2] == size else resized(height, width, cv2.INTER_LINEAR)
+    out = arrays.new((height, width, 3))
+    return cast(Image, cv2.resize(image, (width, height), dst=out, interpolation=cv2.INTER_LINEAR))
 
 
 def to_blob(small: Image, out: Blob | None = None) -> Blob:

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from matting_core.foreground import halve
 from matting_core.frames import Alpha, Array, Image
+from matting_core.preprocess import halve
 
 ZOOM_IN = 0.45
 """The view may be this share of the largest one that fits into the picture."""

@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from matting_core.buffers import Buffers
+from matting_core.buffers import Buffers, Recycler
 from matting_core.foreground import blurred_room, estimate_foreground, estimate_plates
 from matting_core.frames import Alpha, Image
+from matting_core.preprocess import first_half
 
 SHAPES = [(1, 1), (1, 7), (5, 1), (2, 2), (3, 5), (37, 53)]
 RED = (20, 30, 210)
@@ -142,3 +143,16 @@ def test_kept_buffers_do_not_change_what_comes_out() -> None:
         out = np.empty_like(camera)
         assert blurred_room(camera, alpha, 9.0, out=out, buffers=buffers) is out
         np.testing.assert_array_equal(out, blurred_room(camera, alpha, 9.0))
+
+
+@pytest.mark.parametrize("shape", [(96, 128), (97, 131)])
+def test_a_half_made_before_is_used_and_changes_nothing(shape: tuple[int, int]) -> None:
+    camera = picture(*shape)
+    alpha = np.tile(np.linspace(0, 255, shape[1]).astype(np.uint8), (shape[0], 1))
+    half = first_half(camera, (32, 32), Recycler())
+    assert half is not None
+    given, made = estimate_plates(camera, alpha, half=half), estimate_plates(camera, alpha)
+    np.testing.assert_array_equal(given.foreground, made.foreground)
+    np.testing.assert_array_equal(blurred_room(camera, alpha, 9.0, half=half), blurred_room(camera, alpha, 9.0))
+    black = np.zeros_like(half)
+    assert not blurred_room(camera, alpha, 9.0, half=black).any()

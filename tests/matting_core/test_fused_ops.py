@@ -38,7 +38,7 @@ def noise(*shape: int) -> Array:
     [
         ((720, 1280), (288, 512)),  # a halving, then 5:4
         ((480, 848), (288, 512)),  # two ratios, neither whole
-        ((721, 1281), (288, 512)),  # an odd pair cannot be halved
+        ((721, 1281), (288, 512)),  # an odd pair is halved upwards
         ((480, 640), (576, 768)),  # a camera smaller than the network
         ((288, 352), (416, 512)),
         ((360, 640), (352, 640)),  # one side only

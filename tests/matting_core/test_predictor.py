@@ -6,7 +6,7 @@ import pytest
 from matting_core.errors import InferenceFailed
 from matting_core.frames import FloatAlpha, Frame
 from matting_core.predictor import STILL_SCALES, Predictor, matte_still
-from matting_core.preprocess import Blob
+from matting_core.preprocess import Blob, halve
 from matting_core.presets import Preset
 
 PRESET = Preset("small", 128)
@@ -60,6 +60,23 @@ def test_a_failure_forgets_the_frames_before_it() -> None:
         predictor.predict(still(90, 160))
     assert predictor.predict(still(90, 160)) is None
     assert predictor.predict(still(90, 160)) is not None
+
+
+@pytest.mark.parametrize("smoothing", ["off", "ofd", "motion"])
+def test_the_half_that_the_matting_made_is_that_of_the_frame_that_comes_out(smoothing: str) -> None:
+    predictor = Predictor(Scripted(0.2, 0.2, 0.2), PRESET, smoothing)
+    random = np.random.default_rng(0)
+    for index in range(3):
+        matted = predictor.predict(Frame(random.integers(0, 256, (200, 321, 3), dtype=np.uint8), index / 30, index))
+        if matted is not None:
+            assert matted.half is not None
+            np.testing.assert_array_equal(matted.half, halve(matted.frame.image))
+
+
+def test_a_picture_that_is_hardly_made_smaller_has_no_half() -> None:
+    matted = Predictor(Scripted(0.5), PRESET).predict(still(90, 160))
+    assert matted is not None
+    assert matted.half is None
 
 
 def test_a_still_is_the_mean_of_two_sizes_rounded_down() -> None:
