@@ -17,20 +17,12 @@ from app.cli_options import (
     add_process_options,
     add_run_options,
 )
+from matting_core.command_line import FAILED, WRONG_USE, CommandParser
 from matting_core.errors import MattecamError, UsageError
 from matting_core.own_command import START, own_command
 
-GOOD, FAILED, WRONG_USE = 0, 1, 2
 THREADS = "mattecam-"
 """How every thread of ours is named."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """Tells wrong use in one sentence, as every other failure is told, and not after the whole usage."""
-
-    def error(self, message: str) -> NoReturn:
-        """See argparse; leaves with WRONG_USE."""
-        self.exit(WRONG_USE, f"{self.prog}: {message.removesuffix('.')}. Add --help to see what it takes.\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -180,7 +172,7 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = CommandParser(
         prog="mattecam",
         description="Replaces the background behind you, live. Without a command the window opens.",
     )

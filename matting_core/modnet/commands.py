@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 
+from matting_core.command_line import FAILED, GOOD, WRONG_USE
 from matting_core.errors import MattecamError, UsageError
 
 
@@ -12,5 +13,5 @@ def exit_code(command: Callable[[], None]) -> int:
         command()
     except MattecamError as error:
         print(error, file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
-    return 0
+        return WRONG_USE if isinstance(error, UsageError) else FAILED
+    return GOOD

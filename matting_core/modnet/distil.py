@@ -23,6 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from matting_core.atomic import write_atomically
+from matting_core.command_line import CommandParser
 from matting_core.engine import create_engine
 from matting_core.engine_names import ENGINE_NAMES
 from matting_core.errors import MediaError, OutputError, UsageError
@@ -139,7 +140,7 @@ def merge(truth: Alpha, teacher: Alpha) -> Alpha:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m matting_core.modnet.distil", description="Let one model make the mattes that another learns."
     )
     parser.add_argument("output", type=Path, metavar="OUTPUT", help="a folder of its own, for pictures and mattes")

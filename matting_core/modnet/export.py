@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from matting_core.command_line import CommandParser
 from matting_core.errors import UsageError
 from matting_core.frames import Image
 from matting_core.model_store import ModelStore, model_name
@@ -95,7 +96,7 @@ def _photos(folder: Path) -> list[Image]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m matting_core.modnet.export", description="Write a MODNet as ONNX, checked against PyTorch."
     )
     parser.add_argument("weights", type=Path, metavar="WEIGHTS", help="a checkpoint (.ckpt, .pt) or released .onnx")

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from matting_core.atomic import write_atomically
+from matting_core.command_line import CommandParser
 from matting_core.errors import ModelError, UsageError
 from matting_core.frames import Alpha, Image
 from matting_core.layouts import AUTO, LAYOUTS
@@ -161,7 +162,7 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m matting_core.modnet.quantise", description="Make the int8 file of a MODNet for OpenVINO."
     )
     parser.add_argument("weights", type=Path, metavar="WEIGHTS", help="a checkpoint (.ckpt, .pt) or released .onnx")

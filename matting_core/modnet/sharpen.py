@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from matting_core.command_line import CommandParser
 from matting_core.errors import UsageError
 from matting_core.layouts import AUTO, LAYOUTS
 from matting_core.modnet import require_train_extra
@@ -106,7 +107,7 @@ def _run(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m matting_core.modnet.sharpen",
         description="Scale the logits of a network's matte so that it is as sure as the true mattes are.",
     )

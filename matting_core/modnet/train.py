@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import tomli_w
 
 from matting_core.atomic import write_atomically
+from matting_core.command_line import CommandParser
 from matting_core.errors import MattecamError, UsageError
 from matting_core.modnet import require_train_extra
 from matting_core.modnet.train_config import TrainConfig, load_config
@@ -80,7 +81,7 @@ def _note(config: TrainConfig, path: Path) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m matting_core.modnet.train", description="Train MODNet on pictures with true mattes."
     )
     parser.add_argument("config", metavar="CONFIG", help="a TOML file, or a preset: paper, finetune, slim")
