@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +24,20 @@ from matting_core.presets import PRESETS, Preset
 
 log = logging.getLogger(__name__)
 
-VERSION = 3
+VERSION = 4
 PICTURE = Path(__file__).resolve().parents[1] / "assets" / "demo_portrait.jpg"
 SIZE = (512, 288)
 LOOK_S = 1.0
 LARGEST = 2**20
+LONGEST_MS = 60_000.0
 PACKAGES = ("openvino", "onnxruntime", "onnxruntime_gpu")
 
 
 class Measured(BaseModel):
     """The file's content. machine: what it holds for; any difference makes it worthless. ways: a Way by preset.
 
-    timings: by preset, what was measured, for people to read.
+    costs_ms: how long a preset's network takes like that, at its own size. timings: by preset, what the ways were
+    chosen by, for people to read.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -43,6 +45,7 @@ class Measured(BaseModel):
     version: int
     machine: dict[str, str | int]
     ways: dict[str, tuple[str, str, int]]
+    costs_ms: dict[str, float]
     timings: dict[str, dict[str, dict[str, float]]]
 
 
@@ -61,7 +64,7 @@ def this_machine(store: ModelStore) -> dict[str, str | int]:
 
 
 class Remembered:
-    """The ways in the file as it is now; a new file is seen within LOOK_S. Used on one thread."""
+    """What the file holds now; a new one is seen within LOOK_S. Used on one thread."""
 
     def __init__(self, store: ModelStore, path: Path | None = None, clock: Callable[[], float] = time.monotonic):
         self._store = store
@@ -70,16 +73,24 @@ class Remembered:
         self._looked_s = float("-inf")
         self._seen: tuple[int, int] | None = None
         self._ways: dict[str, Way] = {}
+        self._costs_ms: dict[str, float] = {}
 
     def way(self, preset: Preset) -> Way | None:
         """How to compute a preset's own network here; None where that has not been measured."""
-        now_s = self._clock()
-        if now_s - self._looked_s >= LOOK_S:
-            self._looked_s = now_s
-            self._look()
+        self._look()
         return self._ways.get(preset.name)
 
+    def costs_ms(self, presets: Sequence[Preset]) -> list[float]:
+        """How long the network of each takes here; empty where that has not been measured of all."""
+        self._look()
+        costs = [self._costs_ms.get(preset.name, 0.0) for preset in presets]
+        return costs if all(costs) else []
+
     def _look(self) -> None:
+        now_s = self._clock()
+        if now_s - self._looked_s < LOOK_S:
+            return
+        self._looked_s = now_s
         try:
             status = self._path.stat()
             seen = (status.st_mtime_ns, status.st_size)
@@ -89,6 +100,7 @@ class Remembered:
             self._seen = seen
             memory = recall(self._store, self._path) if seen else None
             self._ways = {name: Way(*way) for name, way in memory.ways.items()} if memory else {}
+            self._costs_ms = memory.costs_ms if memory else {}
 
 
 def recall(store: ModelStore, path: Path | None = None) -> Measured | None:
@@ -106,6 +118,7 @@ def recall(store: ModelStore, path: Path | None = None) -> Measured | None:
     fits = memory.version == VERSION and memory.machine == this_machine(store)
     cores = psutil.cpu_count() or 1
     known = all(way[0] in PROCESSOR_ENGINES and 0 <= way[2] <= cores for way in memory.ways.values())
+    known = known and all(0 <= cost < LONGEST_MS for cost in memory.costs_ms.values())
     return memory if fits and known else None
 
 
@@ -118,6 +131,7 @@ def calibrate(store: ModelStore, path: Path | None = None) -> Measured:
     """
     blob = _blob(SIZE)
     ways: dict[str, tuple[str, str, int]] = {}
+    costs_ms: dict[str, float] = {}
     timings: dict[str, list[Timing]] = {}
     measured: dict[tuple[str, bool], list[Timing]] = {}
     for preset in PRESETS.values():
@@ -131,9 +145,14 @@ def calibrate(store: ModelStore, path: Path | None = None) -> Measured:
         timings[preset.name] = measured[key]
         chosen = choose(measured[key], possible[0])
         height, width = network_size(SIZE[1], SIZE[0], preset.long_side)
-        ways[preset.name] = leave_a_core(network, chosen, _blob((width, height)))
+        way, took_ms = leave_a_core(network, chosen, _blob((width, height)))
+        ways[preset.name], costs_ms[preset.name] = way, round(took_ms, 3)
     memory = Measured(
-        version=VERSION, machine=this_machine(store), ways=ways, timings={name: _rows(t) for name, t in timings.items()}
+        version=VERSION,
+        machine=this_machine(store),
+        ways=ways,
+        costs_ms=costs_ms,
+        timings={name: _rows(t) for name, t in timings.items()},
     )
     path = path or memory_path()
     try:
@@ -154,7 +173,7 @@ def calibrate_command(as_json: bool) -> int:
         print(json.dumps(memory.model_dump()))
         return 0
     for preset, rows in memory.timings.items():
-        print(f"{preset}: {way_in_words(Way(*memory.ways[preset]))}")
+        print(f"{preset}: {way_in_words(Way(*memory.ways[preset]))}, {memory.costs_ms[preset]:.1f} ms at its own size")
         slowest = max(row["p50_ms"] for row in rows.values())
         for name, row in sorted(rows.items(), key=lambda item: item[1]["p50_ms"]):
             faster = slowest / row["p50_ms"]

@@ -1,6 +1,6 @@
 """EngineStart: opens the network of a preset with an engine, the fastest way that was measured here, and warms it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from app.calibration import Remembered
 from app.network_loader import Plan
@@ -33,9 +33,18 @@ class EngineStart:
 
         Nothing is known of how fast a model of the user's own is. A GPU, or an engine that the user named, has no ways.
         """
+        return Plan(preset, engine, self._remembered.way(preset) if self._measured(preset, engine, running) else None)
+
+    def costs(self, presets: Sequence[Preset], engine: str, running: str) -> list[float]:
+        """What a frame costs with each preset, in any unit: as measured here, where that holds of all, or a guess."""
+        measured = all(self._measured(preset, engine, running) for preset in presets)
+        known = self._remembered.costs_ms(presets) if measured else []
+        return known or [preset.relative_cost(self._settings().model) for preset in presets]
+
+    def _measured(self, preset: Preset, engine: str, running: str) -> bool:
+        """Whether what was measured on this machine holds of the preset with this engine."""
         own = preset.model_for(self._settings().model) != preset.model
-        fixed = engine not in ("auto", "openvino") or running in GPU_ENGINES
-        return Plan(preset, engine, None if own or fixed else self._remembered.way(preset))
+        return not own and engine in ("auto", "openvino") and running not in GPU_ENGINES
 
     def open(self, plan: Plan) -> Predictor:
         """A warm predictor. Raises MattecamError, EngineError also for whatever a library raises."""

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.board import Board
@@ -22,7 +22,7 @@ from matting_core.fit import fit_frame
 from matting_core.frames import Frame, MattedFrame
 from matting_core.predictor import Predictor
 from matting_core.preprocess import network_size
-from matting_core.presets import live_preset
+from matting_core.presets import Preset, live_preset
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class MattingStage:
             return
         self._announce(predictor)
         self._plan = self._starter.plan(self._plan.preset, self._plan.engine, predictor.engine.name)
-        self._control = PresetControl(settings, predictor.preset, self._board)
+        self._control = PresetControl(settings, predictor.preset, self._board, self._costs)
         try:
             while not stopping.is_set():
                 frame = self._inbox.take(POLL_S)
@@ -112,6 +112,9 @@ class MattingStage:
             self._drop()
             self._loader.close()
             predictor.engine.close()
+
+    def _costs(self, presets: Sequence[Preset]) -> list[float]:
+        return self._starter.costs(presets, self._plan.engine, self.engine_name)
 
     def _drop(self) -> None:
         """Count what was taken and never came out: not admitted, or still held by a delaying stabiliser."""

@@ -1,7 +1,7 @@
 """PresetControl: which frames are matted, and with which preset: what the user chose, or what `auto` finds."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from app.board import Board
 from app.pace import Limiter, LoadMeter, Pacer, RateWatch
@@ -16,10 +16,22 @@ SWITCHES_KEPT = 50
 
 
 class PresetControl:
-    """Used on the matting thread, once a frame: `wanted`, `admits`, then `matted`. Tells the board what it does."""
+    """Used on the matting thread, once a frame: `wanted`, `admits`, then `matted`. Tells the board what it does.
 
-    def __init__(self, settings: Settings, start: Preset, board: Board, clock: Callable[[], float] = time.monotonic):
+    costs: what a frame costs with each of some presets, in any unit, as far as is known when it is asked.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        start: Preset,
+        board: Board,
+        costs: Callable[[Sequence[Preset]], list[float]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._board = board
+        self._costs = costs
+        self._model = settings.model
         self._clock = clock
         self._running = start
         self._rate = RateWatch()
@@ -32,7 +44,7 @@ class PresetControl:
         self._chosen = settings.preset
         self._refused = ""
         if settings.preset == AUTO_PRESET:
-            self._govern(settings)
+            self._govern()
         board.set(preset=start.name)
 
     def admits(self, frame: Frame, settings: Settings) -> bool:
@@ -70,7 +82,7 @@ class PresetControl:
             self._limiter.release()
             self._governor = None
             if settings.preset == AUTO_PRESET:
-                self._govern(settings)
+                self._govern()
         if self._governor is not None:
             return self._move or self._running
         return self._running if self._chosen == self._refused else find_preset(self._chosen)
@@ -80,7 +92,9 @@ class PresetControl:
         why = self._why if self._governor else "chosen"
         before, self._running, self._move = self._running, preset, None
         self._meter.restart()
-        if self._governor is not None:
+        if self._governor is not None and before == preset:
+            self._govern()  # the same preset in another arithmetic: what was learnt of the one before is worthless
+        elif self._governor is not None:
             self._governor.moved(preset, self._clock())
         if before != preset:
             history = (*self._board.read().switches, Switch(self._clock(), preset.name, why))
@@ -96,10 +110,9 @@ class PresetControl:
         else:
             self._refused = preset.name
 
-    def _govern(self, settings: Settings) -> None:
-        rungs = ladder(settings.model)
-        costs = [preset.relative_cost(settings.model) for preset in rungs]
-        self._governor = Governor(rungs, costs, self._running.name)
+    def _govern(self) -> None:
+        rungs = ladder(self._model)
+        self._governor = Governor(rungs, self._costs(rungs), self._running.name)
 
     def _interval_s(self, settings: Settings) -> float:
         """What a frame may take: the camera's interval, or longer where fewer are wanted; 0 before that is known."""

@@ -12,6 +12,7 @@ from matting_core.arithmetic import FLOAT32, Timing, Way
 from matting_core.engine import Network
 from matting_core.errors import SettingsError
 from matting_core.model_store import ModelStore
+from matting_core.preprocess import Blob
 from matting_core.presets import PRESETS, find_preset
 
 INT8, BF16 = Way("openvino", "int8"), Way("openvino", "bf16")
@@ -31,8 +32,9 @@ def made_up_times(monkeypatch: pytest.MonkeyPatch) -> None:
         calibration, "possible_ways", lambda net: [INT8, FLOAT32, BF16] if net.int8 else [FLOAT32, BF16]
     )
 
-    def leave_a_core(network: Network, way: Way, _blob: object) -> Way:
-        return way._replace(threads=1) if network.float32.stem == "mattecam_fast" else way
+    def leave_a_core(network: Network, way: Way, blob: Blob) -> tuple[Way, float]:
+        light = network.float32.stem == "mattecam_fast"
+        return way._replace(threads=1) if light else way, blob.shape[3] / 100
 
     monkeypatch.setattr(calibration, "time_ways", time_ways)
     monkeypatch.setattr(calibration, "leave_a_core", leave_a_core)
@@ -46,6 +48,17 @@ def test_each_preset_gets_the_fastest_way_and_finds_it_again() -> None:
     assert recall(STORE) == memory
     remembered = Remembered(STORE)
     assert [remembered.way(preset) for preset in PRESETS.values()] == [LIGHT, INT8, INT8, BF16]
+    assert remembered.costs_ms(list(PRESETS.values())) == [5.12, 5.12, 6.4, 7.68]
+
+
+def test_costs_that_are_not_known_of_all_are_known_of_none() -> None:
+    assert Remembered(STORE).costs_ms(list(PRESETS.values())) == []
+    good = calibrate(STORE)
+    for unknown in ({**good.costs_ms, "ultra": 0.0}, {"fast": 5.0}):
+        memory_path().write_text(json.dumps(good.model_copy(update={"costs_ms": unknown}).model_dump()))
+        remembered = Remembered(STORE)
+        assert remembered.costs_ms(list(PRESETS.values())) == []
+        assert remembered.costs_ms([find_preset("fast")]) == [5.12 if "ultra" in unknown else 5.0]
 
 
 def test_the_key_names_processor_cores_packages_and_networks() -> None:
@@ -76,8 +89,8 @@ def test_another_machine_package_or_network_means_measuring_anew(fact: str) -> N
         b"null",
         b"\xff\x00",
         b"7" * (calibration.LARGEST + 1),
-        b'{"version": 3, "machine": {}, "ways": {"fast": ["openvino"]}, "timings": {}}',
-        b'{"version": 3, "machine": {}, "ways": {"fast": ["openvino", "int8", 0]}, "timings": {}}',
+        b'{"version": 4, "machine": {}, "ways": {"fast": ["openvino"]}, "costs_ms": {}, "timings": {}}',
+        b'{"version": 4, "machine": {}, "ways": {"fast": ["openvino", "int8", 0]}, "costs_ms": {}, "timings": {}}',
     ],
 )
 def test_a_damaged_or_foreign_file_is_no_memory(content: bytes) -> None:
@@ -85,6 +98,14 @@ def test_a_damaged_or_foreign_file_is_no_memory(content: bytes) -> None:
     memory_path().write_bytes(content)
     assert recall(STORE) is None
     assert Remembered(STORE).way(find_preset("fast")) is None
+
+
+@pytest.mark.parametrize("cost_ms", [-1.0, float("inf"), float("nan"), 1e9])
+def test_a_cost_that_cannot_be_is_not_believed(cost_ms: float) -> None:
+    good = calibrate(STORE)
+    bad = good.model_copy(update={"costs_ms": {**good.costs_ms, "fast": cost_ms}})
+    memory_path().write_text(json.dumps(bad.model_dump()))
+    assert recall(STORE) is None
 
 
 @pytest.mark.parametrize("way", [("cuda", "float32", 0), ("openvino", "int8", -1), ("openvino", "int8", 100_000)])
@@ -121,5 +142,5 @@ def test_the_command_prints_what_it_chose(capsys: pytest.CaptureFixture[str]) ->
     assert printed == recall(STORE)
     assert main(["bench", "--calibrate"]) == 0
     told = capsys.readouterr().out
-    assert "ultra: openvino bf16\n" in told
-    assert "fast: openvino int8, 1 thread\n" in told
+    assert "ultra: openvino bf16, 7.7 ms at its own size\n" in told
+    assert "fast: openvino int8, 1 thread, 5.1 ms at its own size\n" in told

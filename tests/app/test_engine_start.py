@@ -10,12 +10,15 @@ from matting_core.presets import find_preset
 from tests.support.room import HEIGHT, WIDTH, GreenEngine
 
 FAST = find_preset("fast")
+PRESETS = [FAST, find_preset("balanced")]
 FASTEST = Way("openvino", "int8-bf16")
+COSTS_MS = [7.0, 14.0]
 
 
 @pytest.fixture
 def starter(monkeypatch: pytest.MonkeyPatch) -> EngineStart:
     monkeypatch.setattr("app.calibration.Remembered.way", lambda _self, _preset: FASTEST)
+    monkeypatch.setattr("app.calibration.Remembered.costs_ms", lambda _self, _presets: COSTS_MS)
     return EngineStart(Settings, (WIDTH, HEIGHT), lambda name, _network: GreenEngine(name))
 
 
@@ -37,10 +40,21 @@ def test_ways_are_for_processors_whose_engine_is_left_open(
 ) -> None:
     """Or a GPU would load the same network again whenever the processor was measured."""
     assert starter.plan(FAST, engine, running).way == way
+    assert starter.costs(PRESETS, engine, running) == (COSTS_MS if way else [1.0, 3.0])
+
+
+def test_a_model_of_the_users_own_and_what_was_not_measured_are_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = EngineStart(lambda: Settings(model="mine"), (WIDTH, HEIGHT), lambda name, _network: GreenEngine(name))
+    monkeypatch.setattr("app.calibration.Remembered.costs_ms", lambda _self, _presets: COSTS_MS)
+    assert own.costs(PRESETS, "auto", "openvino") == [preset.relative_cost("mine") for preset in PRESETS]
+    nothing = EngineStart(Settings, (WIDTH, HEIGHT), lambda name, _network: GreenEngine(name))
+    monkeypatch.setattr("app.calibration.Remembered.costs_ms", lambda _self, _presets: [])
+    assert nothing.costs(PRESETS, "auto", "openvino") == [1.0, 3.0]
 
 
 def test_a_model_of_the_users_own_has_no_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.calibration.Remembered.way", lambda _self, _preset: FASTEST)
+    monkeypatch.setattr("app.calibration.Remembered.costs_ms", lambda _self, _presets: COSTS_MS)
     own = EngineStart(lambda: Settings(model="mine"), (WIDTH, HEIGHT), lambda name, _network: GreenEngine(name))
     assert own.plan(FAST, "auto").way is None
 

@@ -216,7 +216,7 @@ def test_what_was_measured_meanwhile_is_taken_up_without_a_slate(rig: Rig) -> No
     slates = pipeline.status().stats.slates
     store = ModelStore()
     way = ("openvino", "bf16", 1)
-    measured = Measured(version=VERSION, machine=this_machine(store), ways={"fast": way}, timings={})
+    measured = Measured(version=VERSION, machine=this_machine(store), ways={"fast": way}, costs_ms={}, timings={})
     write_atomically(memory_path(), measured.model_dump_json().encode())
     rig.until(lambda: len(engines.built) == 2 and engines.built[0].closed)
     shown = pipeline.status().stats.shown

@@ -1,5 +1,7 @@
 """PresetControl: what it makes of a load that is not the preset's own, and of a choice anew."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from app.board import Board
@@ -7,7 +9,7 @@ from app.preset_control import PresetControl
 from app.settings import Settings
 from matting_core.errors import EngineError
 from matting_core.frames import Frame
-from matting_core.presets import find_preset
+from matting_core.presets import Preset, find_preset
 from tests.support.room import room_picture
 
 AUTO = Settings(camera="demo", preset="auto", load_limit=50)
@@ -25,8 +27,12 @@ class Live:
         monkeypatch.setattr("app.pace._own_cpu_seconds", lambda: self.cpu_s)
         monkeypatch.setattr("app.pace.os.cpu_count", lambda: 4)
         self.board = Board()
-        self.control = PresetControl(AUTO, find_preset("fast"), self.board, lambda: self.now_s)
+        self.costs = [1.0, 3.0, 5.0, 17.0]
+        self.control = PresetControl(AUTO, find_preset("fast"), self.board, self._costs, lambda: self.now_s)
         self.picture = room_picture(0)
+
+    def _costs(self, presets: Sequence[Preset]) -> list[float]:
+        return self.costs[: len(presets)]
 
     def frames(self, seconds: float, loading: bool = False) -> list[str]:
         """The presets that are wanted during that time."""
@@ -64,3 +70,14 @@ def test_a_choice_anew_clears_what_was_said_of_the_last(monkeypatch: pytest.Monk
     live.board.say("preset", EngineError("Ultra does not start.", "Choose another."), "warning")
     assert live.control.wanted(AUTO.changed(preset="fast")).name == "fast"
     assert not live.board.read().notices
+
+
+def test_what_a_preset_costs_is_asked_anew_with_the_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
+    live = Live(monkeypatch)
+    live.costs = [1.0, 30.0, 60.0, 120.0]
+    live.control.moved(find_preset("fast"))
+    assert set(live.frames(10.0)) == {"fast"}, "far too dear, as far as is known"
+    live.costs = [1.0, 2.0, 60.0, 120.0]
+    live.control.moved(find_preset("fast"))
+    assert live.frames(10.0)[-1] == "balanced"
+    assert [switch.preset for switch in live.board.read().switches] == [], "nothing was changed yet"

@@ -123,23 +123,25 @@ def fast_engines(monkeypatch: pytest.MonkeyPatch, took_ms: dict[int, float]) -> 
 
 
 @pytest.mark.parametrize(
-    ("way", "took_ms", "threads", "tried"),
+    ("way", "took_ms", "threads", "cost_ms", "tried"),
     [
-        (INT8, {0: 9.0, 3: LIGHT_MS - 0.1}, 3, [0, 3]),
-        (INT8, {0: 9.0, 3: LIGHT_MS + 0.1}, 0, [0, 3]),
-        (INT8, {0: LIGHT_MS + 0.1}, 0, [0]),
-        (INT8, {0: 9.0}, 0, [0, 3]),
-        (INT8, {}, 0, [0]),
-        (ORT, {}, 0, []),
+        (INT8, {0: 9.0, 3: LIGHT_MS - 0.1}, 3, LIGHT_MS - 0.1, [0, 3]),
+        (INT8, {0: 9.0, 3: LIGHT_MS + 0.1}, 0, 9.0, [0, 3]),
+        (INT8, {0: LIGHT_MS + 0.1}, 0, LIGHT_MS + 0.1, [0]),
+        (INT8, {0: 9.0}, 0, 0.0, [0, 3]),
+        (INT8, {}, 0, 0.0, [0]),
+        (ORT, {0: 9.0}, 0, 9.0, [0]),
     ],
     ids=["light", "light on all cores only", "heavy", "fewer threads fail", "no such engine", "not OpenVINO"],
 )
 def test_only_a_light_network_leaves_a_core(
-    monkeypatch: pytest.MonkeyPatch, way: Way, took_ms: dict[int, float], threads: int, tried: list[int]
+    monkeypatch: pytest.MonkeyPatch, way: Way, took_ms: dict[int, float], threads: int, cost_ms: float, tried: list[int]
 ) -> None:
     asked = fast_engines(monkeypatch, took_ms)
     blob = np.zeros((1, 3, 32, 32), np.float32)
-    assert leave_a_core(Network(Path("any.onnx")), way, blob) == way._replace(threads=threads)
+    chosen, took = leave_a_core(Network(Path("any.onnx")), way, blob)
+    assert chosen == way._replace(threads=threads)
+    assert took == pytest.approx(cost_ms)
     assert [network.threads for network in asked] == tried
 
 
