@@ -8,7 +8,6 @@ from pathlib import Path
 
 from matting_core.errors import MediaError
 from matting_core.frames import Image
-from matting_core.video_loop import VideoLoop
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +24,8 @@ class AheadLoop:
     def __init__(
         self, path: Path, fit: Callable[[Image], Image], on_broken: Callable[[MediaError], None] = lambda _error: None
     ) -> None:
+        from matting_core.video_loop import VideoLoop  # brings PyAV
+
         self._on_broken = on_broken
         self._loop = VideoLoop(path, fit)
         self._ready: queue.Queue[tuple[Image, float]] = queue.Queue(AHEAD)

@@ -9,7 +9,6 @@ from pathlib import Path
 from app.board import Board
 from app.output import Output
 from app.pulse import Pulse
-from app.recorder import RecorderOutput
 from app.settings import Settings
 from app.slate import OFF, draw_slate
 from app.virtual_camera import VirtualCameraOutput
@@ -112,6 +111,8 @@ class Sinks:
 
     def start_recording(self, path: Path) -> None:
         """Begin a new recording; what goes wrong is told on the board."""
+        from app.recorder import RecorderOutput  # brings PyAV
+
         self.stop_recording()
         try:
             self._recording = _Recording(path, RecorderOutput(path, self._size, self._fps))

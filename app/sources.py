@@ -11,7 +11,6 @@ from app.settings import parse_size
 from matting_core.errors import MediaError, SourceError, SourceLost
 from matting_core.frames import Frame, Image
 from matting_core.pictures import read_image
-from matting_core.video_loop import VideoLoop
 
 DEMO_PORTRAIT = Path(__file__).resolve().parents[1] / "assets" / "demo_portrait.jpg"
 
@@ -76,6 +75,8 @@ class VideoSource:
 
     def __init__(self, path: Path) -> None:
         """Raises SourceError if the file cannot be opened, has no picture, or not one frame can be decoded."""
+        from matting_core.video_loop import VideoLoop  # brings PyAV
+
         try:
             self._loop = VideoLoop(path)
             self._next: Image | None = self._loop.next()[0]

@@ -13,7 +13,6 @@ from matting_core.fit import FitMode, fit_image
 from matting_core.foreground import blurred_room
 from matting_core.frames import Image, MattedFrame
 from matting_core.pictures import VIDEO_SUFFIXES, read_image
-from matting_core.video_loop import PictureLoop, VideoLoop
 
 CHROMA_GREEN = "#00b140"
 """What stands in for transparency where an output cannot carry alpha."""
@@ -84,6 +83,19 @@ class RoomBackground:
         """Nothing to free."""
 
 
+class PictureLoop(Protocol):
+    """An endless supply of pictures for a video background."""
+
+    def next(self) -> tuple[Image, float] | None:
+        """The next picture and the time in seconds since the first at which it is due; None while there is none
+        yet, which the very first call never answers."""
+        ...
+
+    def close(self) -> None:
+        """Free the file. Safe to call twice."""
+        ...
+
+
 class VideoBackground:
     """A looped video at its own pace, by the times given to `render`."""
 
@@ -122,8 +134,15 @@ def colour_canvas(hex_rgb: str, width: int, height: int) -> Image:
 LoopFactory = Callable[[Path, Callable[[Image], Image]], PictureLoop]
 
 
+def open_loop_here(path: Path, fit: Callable[[Image], Image]) -> PictureLoop:
+    """A video whose pictures are decoded on the thread that asks for them."""
+    from matting_core.video_loop import VideoLoop  # brings PyAV: 17 MB that a live picture seldom needs
+
+    return VideoLoop(path, fit)
+
+
 def open_background(
-    spec: BackgroundSpec, width: int, height: int, fit: FitMode = "cover", open_loop: LoopFactory = VideoLoop
+    spec: BackgroundSpec, width: int, height: int, fit: FitMode = "cover", open_loop: LoopFactory = open_loop_here
 ) -> Background:
     """The Background for a spec on a canvas of that size; open_loop decodes it where it is a video.
 

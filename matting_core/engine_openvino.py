@@ -48,13 +48,8 @@ class OpenVinoEngine:
             raise EngineError("OpenVINO is not installed.", "Install it with: pip install openvino") from error
         try:
             self._core = openvino_core()
-            found = [device for device in self._core.available_devices if device.split(".")[0] == self._device]
-            if not found:
-                raise EngineError(
-                    f"OpenVINO finds no {self._device} on this machine.", "Choose the engine openvino or auto."
-                )
             quantised = model.suffix == SUFFIX
-            self.provider = f"OpenVINO {found[0]} {_arithmetic(quantised, precision)}"
+            self.provider = f"OpenVINO {self._found()} {_arithmetic(quantised, precision)}"
             self._model = read_quantised(openvino, self._core, model) if quantised else self._core.read_model(model)
         except RuntimeError as error:
             raise EngineError(f"OpenVINO cannot load {model.name}: {_first_line(error)}") from error
@@ -75,6 +70,17 @@ class OpenVinoEngine:
         """See MattingEngine.close."""
         self._request = None
         self._shape = None
+
+    def _found(self) -> str:
+        """OpenVINO's name of the device on this machine. A processor is there; to ask would load every other driver."""
+        if self._device == "CPU":
+            return self._device
+        found = [device for device in self._core.available_devices if device.split(".")[0] == self._device]
+        if not found:
+            raise EngineError(
+                f"OpenVINO finds no {self._device} on this machine.", "Choose the engine openvino or auto."
+            )
+        return str(found[0])
 
     def _compile(self, shape: tuple[int, ...]) -> None:
         self._shape = None

@@ -2,24 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from matting_core.errors import MediaError
 from matting_core.frames import Image
 from matting_core.video_decode import UNREADABLE, decoded, frame_rate, open_video, to_bgr
-
-
-class PictureLoop(Protocol):
-    """An endless supply of pictures for a video background."""
-
-    def next(self) -> tuple[Image, float] | None:
-        """The next picture and the time in seconds since the first at which it is due; None while there is none
-        yet, which the very first call never answers."""
-        ...
-
-    def close(self) -> None:
-        """Free the file. Safe to call twice."""
-        ...
 
 
 class VideoLoop:

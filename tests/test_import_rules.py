@@ -44,6 +44,12 @@ def test_the_window_opens_without_a_network_library() -> None:
     assert not loaded & {*NETWORKS, "pyvirtualcam"}
 
 
+def test_a_live_picture_without_videos_loads_no_pyav() -> None:
+    loaded = loaded_after(["app.pipeline", "app.run_command", "app.ui.main_window", "app.ui.application"])
+    assert {"app.output_stage", "app.sinks", "matting_core.background"} <= loaded
+    assert "av" not in loaded
+
+
 def test_openvino_reports_to_nobody(tmp_path: Path) -> None:
     """Its telemetry would make ~/intel before it sends: no such folder, nothing sent."""
     code = (
