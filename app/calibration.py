@@ -125,8 +125,8 @@ def recall(store: ModelStore, path: Path | None = None) -> Measured | None:
 def calibrate(store: ModelStore, path: Path | None = None) -> Measured:
     """Measure every preset's network in every way that this processor has, and write down the fastest good ones.
 
-    Takes some seconds. Presets of one network and kind of arithmetic are measured once, at SIZE. A preset that is light
-    enough leaves a core to the rest (`leave_a_core`).
+    Takes some seconds. Presets of one network and kind of arithmetic are compared once, at SIZE. What was chosen is
+    then timed for each at its own size, and leaves a core to the rest where it is light enough (`leave_a_core`).
     Raises ModelError for a missing network, SettingsError if the result cannot be written.
     """
     blob = _blob(SIZE)
@@ -173,7 +173,8 @@ def calibrate_command(as_json: bool) -> int:
         print(json.dumps(memory.model_dump()))
         return 0
     for preset, rows in memory.timings.items():
-        print(f"{preset}: {way_in_words(Way(*memory.ways[preset]))}, {memory.costs_ms[preset]:.1f} ms at its own size")
+        took = f", {memory.costs_ms[preset]:.1f} ms at its own size" if memory.costs_ms[preset] else ""
+        print(f"{preset}: {way_in_words(Way(*memory.ways[preset]))}{took}")
         slowest = max(row["p50_ms"] for row in rows.values())
         for name, row in sorted(rows.items(), key=lambda item: item[1]["p50_ms"]):
             faster = slowest / row["p50_ms"]

@@ -33,18 +33,17 @@ class EngineStart:
 
         Nothing is known of how fast a model of the user's own is. A GPU, or an engine that the user named, has no ways.
         """
-        return Plan(preset, engine, self._remembered.way(preset) if self._measured(preset, engine, running) else None)
+        own = preset.model_for(self._settings().model) != preset.model
+        fixed = engine not in ("auto", "openvino") or running in GPU_ENGINES
+        return Plan(preset, engine, None if own or fixed else self._remembered.way(preset))
 
     def costs(self, presets: Sequence[Preset], engine: str, running: str) -> list[float]:
-        """What a frame costs with each preset, in any unit: as measured here, where that holds of all, or a guess."""
-        measured = all(self._measured(preset, engine, running) for preset in presets)
-        known = self._remembered.costs_ms(presets) if measured else []
+        """What the network of each preset takes, in any unit: as measured here, where that holds of all, or a guess."""
+        ways = [self.plan(preset, engine, running).way for preset in presets]
+        # Who names OpenVINO gets it, also where ONNX Runtime was measured to be faster.
+        taken = all(way is not None and engine in ("auto", way.engine) for way in ways)
+        known = self._remembered.costs_ms(presets) if taken else []
         return known or [preset.relative_cost(self._settings().model) for preset in presets]
-
-    def _measured(self, preset: Preset, engine: str, running: str) -> bool:
-        """Whether what was measured on this machine holds of the preset with this engine."""
-        own = preset.model_for(self._settings().model) != preset.model
-        return not own and engine in ("auto", "openvino") and running not in GPU_ENGINES
 
     def open(self, plan: Plan) -> Predictor:
         """A warm predictor. Raises MattecamError, EngineError also for whatever a library raises."""

@@ -24,7 +24,7 @@ from app.upstream import Upstream
 from app.virtual_camera import VirtualCameraOutput
 from app.worker import Worker
 from matting_core.engine import create_engine
-from matting_core.errors import StageFailed
+from matting_core.errors import OutputError, StageFailed
 from matting_core.frames import MattedFrame
 
 log = logging.getLogger(__name__)
@@ -120,6 +120,12 @@ class Pipeline:
 
     def start_recording(self, path: Path) -> None:
         """Record to a file from now on; Status.recording and the notices tell how it goes."""
+        try:
+            import app.recorder  # noqa: F401  here, since the outputs must not wait for PyAV to be loaded
+        except ImportError as error:
+            mend = "Install Mattecam anew."
+            self.board.say("recording", OutputError(f"PyAV, which writes recordings, does not load ({error}).", mend))
+            return
         self._output.do(lambda sinks: sinks.start_recording(path))
 
     def stop_recording(self) -> None:

@@ -18,7 +18,7 @@ SWITCHES_KEPT = 50
 class PresetControl:
     """Used on the matting thread, once a frame: `wanted`, `admits`, then `matted`. Tells the board what it does.
 
-    costs: what a frame costs with each of some presets, in any unit, as far as is known when it is asked.
+    costs: what the network of each of some presets takes, in any unit, as far as is known when it is asked.
     """
 
     def __init__(
@@ -31,7 +31,8 @@ class PresetControl:
     ) -> None:
         self._board = board
         self._costs = costs
-        self._model = settings.model
+        self._rungs = ladder(settings.model)
+        self._known: list[float] = []
         self._clock = clock
         self._running = start
         self._rate = RateWatch()
@@ -70,6 +71,7 @@ class PresetControl:
             self._hold_back(load, interval_s)
         if self._governor is None or self._move is not None or not interval_s:
             return
+        self._expect(self._governor)
         move = self._governor.frame(now_s, spent_s, interval_s, load)
         if move is not None:
             self._move, self._why = move.preset, move.why
@@ -92,9 +94,7 @@ class PresetControl:
         why = self._why if self._governor else "chosen"
         before, self._running, self._move = self._running, preset, None
         self._meter.restart()
-        if self._governor is not None and before == preset:
-            self._govern()  # the same preset in another arithmetic: what was learnt of the one before is worthless
-        elif self._governor is not None:
+        if self._governor is not None:
             self._governor.moved(preset, self._clock())
         if before != preset:
             history = (*self._board.read().switches, Switch(self._clock(), preset.name, why))
@@ -111,8 +111,15 @@ class PresetControl:
             self._refused = preset.name
 
     def _govern(self) -> None:
-        rungs = ladder(self._model)
-        self._governor = Governor(rungs, self._costs(rungs), self._running.name)
+        self._known = self._costs(self._rungs)
+        self._governor = Governor(self._rungs, self._known, self._running.name)
+
+    def _expect(self, governor: Governor) -> None:
+        """Tell the governor if other costs are known now: measured meanwhile, or those of another engine."""
+        known = self._costs(self._rungs)
+        if known != self._known:
+            self._known = known
+            governor.expect(known)
 
     def _interval_s(self, settings: Settings) -> float:
         """What a frame may take: the camera's interval, or longer where fewer are wanted; 0 before that is known."""

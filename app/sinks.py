@@ -111,7 +111,7 @@ class Sinks:
 
     def start_recording(self, path: Path) -> None:
         """Begin a new recording; what goes wrong is told on the board."""
-        from app.recorder import RecorderOutput  # brings PyAV
+        from app.recorder import RecorderOutput  # brings PyAV, which Pipeline.start_recording has loaded
 
         self.stop_recording()
         try:

@@ -24,8 +24,8 @@ MOST_DIFFERENCE = 0.006
 WORTH = 1.05
 """A way must be this many times as fast as the usual one to take its place; less is noise."""
 LIGHT_MS = 13.0
-"""What a network may take at most to hold 60 frames a second: 16.7 ms less the 3.7 ms that its thread does besides at
-1080p (docs/speed.md, fit, preprocess, stabilise and alpha)."""
+"""What a network may take at most to hold 60 frames a second: 16.7 ms less what its thread does besides at 1080p, 3 ms
+(docs/speed.md: fit, preprocess, stabilise and alpha), and some room."""
 LIGHT_ROUNDS, HEAVY_ROUNDS = 9, 4
 
 
@@ -112,12 +112,13 @@ def choose(timings: Sequence[Timing], usual: Way) -> Way:
 
 
 def leave_a_core(network: Network, way: Way, blob: Blob) -> tuple[Way, float]:
-    """The way with one thread fewer than OpenVINO would take, if the network is light enough to hold 60 fps like that.
+    """Time a way, and give it one thread fewer than OpenVINO would take if the network then still holds 60 fps.
 
     The camera, the blend and the caller's programs then do not wait for a core, nor the network's threads, which wait
     for each other, for one that was taken from them. blob: of the size that the network will run at. With the way
-    comes the shortest time that it took, in milliseconds; 0 where it failed.
+    comes the shortest time that it took, in milliseconds; 0 where it failed altogether.
     """
+    took_ms = 0.0
     try:
         threads, took_ms = _shortest(network, way, blob)
         if way.engine != "openvino" or threads < 2 or took_ms > LIGHT_MS:
@@ -126,7 +127,7 @@ def leave_a_core(network: Network, way: Way, blob: Blob) -> tuple[Way, float]:
         _, longer_ms = _shortest(network, fewer, blob)
     except (EngineError, ModelError, InferenceFailed) as error:
         log.info("%s: %s", way, error)
-        return way, 0.0
+        return way, took_ms
     return (fewer, longer_ms) if longer_ms <= LIGHT_MS else (way, took_ms)
 
 

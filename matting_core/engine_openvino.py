@@ -72,8 +72,9 @@ class OpenVinoEngine:
         self._shape = None
 
     def _found(self) -> str:
-        """OpenVINO's name of the device on this machine. A processor is there; to ask would load every other driver."""
+        """OpenVINO's name of the device on this machine. To ask which there are loads the driver of every one."""
         if self._device == "CPU":
+            self._core.get_property(self._device, "FULL_DEVICE_NAME")  # a RuntimeError where that part is missing
             return self._device
         found = [device for device in self._core.available_devices if device.split(".")[0] == self._device]
         if not found:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from matting_core.buffers import Buffers
-from matting_core.frames import Alpha, Array, Image
+from matting_core.frames import Alpha, Array, Image, half_size
 from matting_core.preprocess import halve
 from matting_core.runs import Floats, Runs, all_runs
 
@@ -128,8 +128,7 @@ def blurred_room(
 
 
 def _halve(image: Array, name: str, buffers: Buffers) -> Array:
-    height, width, *channels = image.shape
-    return halve(image, buffers.get(name, ((height + 1) // 2, (width + 1) // 2, *channels)))
+    return halve(image, buffers.get(name, (*half_size(image.shape), *image.shape[2:])))
 
 
 def _with_weight(image: Array, buffers: Buffers) -> Array:

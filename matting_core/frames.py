@@ -32,8 +32,8 @@ class Frame:
 class MattedFrame:
     """A frame together with its own alpha, never another frame's.
 
-    alpha: uint8 H×W of the frame's own height and width; 0 background, 255 person. half: `preprocess.halve` of the
-    frame's image where the matting made it, so that nobody makes it twice.
+    alpha: uint8 H×W of the frame's own height and width; 0 background, 255 person. half: uint8 ⌈H/2⌉×⌈W/2⌉×3 BGR,
+    `preprocess.halve` of the frame's image where the matting made it, so that nobody makes it twice; never written.
     """
 
     frame: Frame
@@ -43,3 +43,10 @@ class MattedFrame:
     def __post_init__(self) -> None:
         if self.alpha.shape != self.frame.image.shape[:2]:
             raise ValueError(f"alpha {self.alpha.shape} does not fit the frame {self.frame.image.shape[:2]}")
+        if self.half is not None and self.half.shape != (*half_size(self.alpha.shape), 3):
+            raise ValueError(f"half {self.half.shape} is not half of the frame {self.frame.image.shape[:2]}")
+
+
+def half_size(size: tuple[int, ...]) -> tuple[int, int]:
+    """The size (height, width) that `preprocess.halve` makes of another: rounded up."""
+    return (size[0] + 1) // 2, (size[1] + 1) // 2

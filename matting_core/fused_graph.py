@@ -16,13 +16,13 @@ from onnx import TensorProto, helper
 
 from matting_core import foreground as rule
 from matting_core.errors import EngineError
+from matting_core.frames import half_size
 from matting_core.fused_network import OPSET, load_network, network_names
 from matting_core.fused_ops import (
     GraphWriter,
     area,
     box_mean,
     box_sum,
-    half_size,
     halve,
     linear,
     linear_words,

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from matting_core.frames import Array
+from matting_core.frames import Array, half_size
 from matting_core.runs import centres
 
 _ONE = 2048
@@ -113,13 +113,8 @@ def linear(graph: GraphWriter, image: str, size: tuple[int, int], to: tuple[int,
     return _fixed_point(graph, image, size, to, _linear_weights)
 
 
-def half_size(size: tuple[int, int]) -> tuple[int, int]:
-    """The size that `halve` gives."""
-    return (size[0] + 1) // 2, (size[1] + 1) // 2
-
-
 def halve(graph: GraphWriter, image: str, size: tuple[int, int]) -> str:
-    """`foreground.halve`: half the size, rounded up."""
+    """`preprocess.halve`: half the size, rounded up."""
     return linear(graph, image, size, half_size(size))
 
 

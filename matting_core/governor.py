@@ -44,8 +44,9 @@ class _Memory:
 class Governor:
     """Holds the wanted rate with the best preset that can. Used on one thread.
 
-    rungs: the presets, the lightest first. costs: what a frame costs with each, in any unit; a first guess, which what
-    is measured at each switch takes the place of. Times are in seconds of one clock that never goes back.
+    rungs: the presets, the lightest first. costs: what the network of each takes, in any unit, measured before or
+    guessed; what is seen at each switch, of all that a frame takes, comes in its place. Times are in seconds of one
+    clock that never goes back.
 
     Pressure is the share of the wanted interval that a frame takes, or of the limit on load that is used, whichever
     is higher. Beyond TOO_SLOW the next lighter preset that is expected to fit is taken; after UP_AFTER_S with a
@@ -55,7 +56,6 @@ class Governor:
 
     def __init__(self, rungs: Sequence[Preset], costs: Sequence[float], start: str) -> None:
         self._rungs = tuple(rungs)
-        self._steps = [after / before for before, after in itertools.pairwise(costs)]
         names = [preset.name for preset in self._rungs]
         self._at = names.index(start) if start in names else 0
         self._since_s: float | None = None
@@ -63,6 +63,7 @@ class Governor:
         self._left: tuple[int, float] | None = None
         self._memory: dict[int, _Memory] = {}
         self._refused: set[int] = set()
+        self.expect(costs)
 
     @property
     def preset(self) -> Preset:
@@ -97,6 +98,12 @@ class Governor:
         if now_s - self._since_s >= FORGIVEN_S:
             self._memory.pop(self._at, None)
         return self._up(now_s, spent_s, interval_s, pressure)
+
+    def expect(self, costs: Sequence[float]) -> None:
+        """Other costs than before are known: what was seen of the steps between the presets is no longer true."""
+        self._steps = [after / before for before, after in itertools.pairwise(costs)]
+        self._recent.clear()
+        self._left = None
 
     def hold(self, now_s: float) -> None:
         """Judge nothing that was measured until now: something else was going on, such as a network being loaded."""

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from matting_core.buffers import Recycler
-from matting_core.frames import Alpha, Array, FloatAlpha, Image
+from matting_core.frames import Alpha, Array, FloatAlpha, Image, half_size
 
 MULTIPLE = 32
 """The network halves its input five times, so sides are multiples of 2⁵."""
@@ -32,26 +32,28 @@ def network_size(height: int, width: int, long_side: int) -> tuple[int, int]:
 
 
 def halve(image: Array, out: Array | None = None) -> Array:
-    """Half the size, rounded up, from 2×2 pixels each; OpenCV is slow at a quarter in one step. `out`, or a new array.
+    """A picture, H×W or H×W×C, at `half_size`; OpenCV is slow at a quarter in one step. In `out`, or a new array.
 
-    Of even sides "linear" is the mean of the four, and unlike "area" it is as fast of odd ones.
+    Of even sides "linear" is the mean of 2×2 pixels each, and unlike "area" it is as fast of odd ones.
     """
-    height, width = image.shape[:2]
-    return cv2.resize(image, ((width + 1) // 2, (height + 1) // 2), dst=out, interpolation=cv2.INTER_LINEAR)
+    height, width = half_size(image.shape)
+    return cv2.resize(image, (width, height), dst=out, interpolation=cv2.INTER_LINEAR)
 
 
 def first_half(image: Image, size: tuple[int, int], arrays: Recycler) -> Image | None:
-    """What `shrink` begins with, from which it may go on: `halve` of the picture. None where size is above a half."""
+    """What `shrink` to `size` (h, w) begins with, and may go on from: `halve` of `image` (uint8 H×W×3).
+
+    In one of `arrays`; None where the size is above a half.
+    """
     if image.shape[0] < 2 * size[0] or image.shape[1] < 2 * size[1]:
         return None
-    half = arrays.new(((image.shape[0] + 1) // 2, (image.shape[1] + 1) // 2, 3))
-    return halve(image, half)
+    return halve(image, arrays.new((*half_size(image.shape), 3)))
 
 
 def shrink(image: Image, size: tuple[int, int], arrays: Recycler | None = None) -> Image:
     """`image` (H×W×3) resampled to size (h, w); an array of `arrays`, if given, a new one, or `image` where it fits.
 
-    Whole halvings first, each the mean of 2×2, then linear interpolation for what is left, which is less than a
+    Whole halvings first, then linear interpolation for what is left, which is less than a
     halving: so no pixel goes unseen. OpenCV's area kernel for fractions is five times as slow, and the mattes were no
     better with it.
     """

@@ -47,6 +47,10 @@ def test_a_model_of_the_users_own_and_what_was_not_measured_are_guessed(monkeypa
     own = EngineStart(lambda: Settings(model="mine"), (WIDTH, HEIGHT), lambda name, _network: GreenEngine(name))
     monkeypatch.setattr("app.calibration.Remembered.costs_ms", lambda _self, _presets: COSTS_MS)
     assert own.costs(PRESETS, "auto", "openvino") == [preset.relative_cost("mine") for preset in PRESETS]
+    monkeypatch.setattr("app.calibration.Remembered.way", lambda _self, _preset: Way("cpu", "float32"))
+    slower = EngineStart(Settings, (WIDTH, HEIGHT), lambda name, _network: GreenEngine(name))
+    assert slower.costs(PRESETS, "auto", "cpu") == COSTS_MS
+    assert slower.costs(PRESETS, "openvino", "openvino") == [1.0, 3.0], "of ONNX Runtime, which was not asked for"
     nothing = EngineStart(Settings, (WIDTH, HEIGHT), lambda name, _network: GreenEngine(name))
     monkeypatch.setattr("app.calibration.Remembered.costs_ms", lambda _self, _presets: [])
     assert nothing.costs(PRESETS, "auto", "openvino") == [1.0, 3.0]

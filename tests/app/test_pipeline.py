@@ -1,5 +1,6 @@
 """The live pipeline with made-up devices: every frame accounted for, every fault survived, the room never sent."""
 
+import sys
 import threading
 import time
 from pathlib import Path
@@ -340,6 +341,16 @@ def test_a_snapshot_is_what_was_sent(rig: Rig, tmp_path: Path) -> None:
     shot = read_image(tmp_path / "shot.png")
     assert shot.shape == (HEIGHT, WIDTH, 3)
     assert tuple(shot[4, 4]) == BACKGROUND_BGR
+
+
+def test_a_recording_without_pyav_is_told_and_the_picture_goes_on(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = rig.build()
+    rig.until(rig.shows_person)
+    monkeypatch.setitem(sys.modules, "app.recorder", None)
+    pipeline.start_recording(Path("talk.mp4"))
+    assert "PyAV, which writes recordings, does not load" in str(pipeline.status().notices[-1])
+    shown = pipeline.status().stats.shown
+    rig.until(lambda: pipeline.status().stats.shown > shown + 3)
 
 
 def test_a_recording_starts_and_stops_while_live(rig: Rig, tmp_path: Path) -> None:

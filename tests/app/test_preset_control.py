@@ -20,14 +20,14 @@ LIGHT_S = 0.004
 class Live:
     """Frames at 30 a second on made-up time; `cores_busy` is what the process uses of four cores."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, costs: Sequence[float] = (1.0, 3.0, 5.0, 17.0)) -> None:
         self.now_s = self.cpu_s = 0.0
         self.cores_busy = 0.2
         self.index = 0
         monkeypatch.setattr("app.pace._own_cpu_seconds", lambda: self.cpu_s)
         monkeypatch.setattr("app.pace.os.cpu_count", lambda: 4)
         self.board = Board()
-        self.costs = [1.0, 3.0, 5.0, 17.0]
+        self.costs = list(costs)
         self.control = PresetControl(AUTO, find_preset("fast"), self.board, self._costs, lambda: self.now_s)
         self.picture = room_picture(0)
 
@@ -72,12 +72,16 @@ def test_a_choice_anew_clears_what_was_said_of_the_last(monkeypatch: pytest.Monk
     assert not live.board.read().notices
 
 
-def test_what_a_preset_costs_is_asked_anew_with_the_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
-    live = Live(monkeypatch)
-    live.costs = [1.0, 30.0, 60.0, 120.0]
-    live.control.moved(find_preset("fast"))
+def test_costs_that_are_known_only_later_count_from_then_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    live = Live(monkeypatch, [1.0, 30.0, 60.0, 120.0])
     assert set(live.frames(10.0)) == {"fast"}, "far too dear, as far as is known"
     live.costs = [1.0, 2.0, 60.0, 120.0]
-    live.control.moved(find_preset("fast"))
     assert live.frames(10.0)[-1] == "balanced"
-    assert [switch.preset for switch in live.board.read().switches] == [], "nothing was changed yet"
+
+
+def test_a_network_that_cannot_start_is_not_asked_for_again_when_costs_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    live = Live(monkeypatch)
+    assert live.frames(10.0)[-1] == "balanced"
+    live.control.refused(find_preset("balanced"))
+    live.costs = [1.0, 2.0, 60.0, 120.0]
+    assert set(live.frames(20.0)) == {"fast"}

@@ -128,7 +128,7 @@ def fast_engines(monkeypatch: pytest.MonkeyPatch, took_ms: dict[int, float]) -> 
         (INT8, {0: 9.0, 3: LIGHT_MS - 0.1}, 3, LIGHT_MS - 0.1, [0, 3]),
         (INT8, {0: 9.0, 3: LIGHT_MS + 0.1}, 0, 9.0, [0, 3]),
         (INT8, {0: LIGHT_MS + 0.1}, 0, LIGHT_MS + 0.1, [0]),
-        (INT8, {0: 9.0}, 0, 0.0, [0, 3]),
+        (INT8, {0: 9.0}, 0, 9.0, [0, 3]),
         (INT8, {}, 0, 0.0, [0]),
         (ORT, {0: 9.0}, 0, 9.0, [0]),
     ],

@@ -6,8 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
+from matting_core.background import BlurBackground
 from matting_core.composite import Compositor, Edges
 from matting_core.frames import Alpha, Frame, Image, MattedFrame
+from matting_core.preprocess import halve
 
 PLAIN = Edges(decontaminate=False)
 HEIGHT, WIDTH = 720, 960  # edge controls are in pixels of a picture 720 high
@@ -198,3 +200,22 @@ def test_a_picture_of_another_size_is_refused() -> None:
         compositor.render(item, behind_block()[:-1], Edges(), behind_block())
     with pytest.raises(ValueError, match="in a compositor of"):
         compositor.render(item, None, Edges(), behind_block()[:, 1:])
+
+
+def test_the_half_picture_that_comes_along_is_the_one_that_is_used() -> None:
+    """A black one stands for it: the rim's colours, and the blurred room, are then made of black."""
+    item = block(soft=15)
+    halves = [halve(item.frame.image), np.zeros((HEIGHT // 2, WIDTH // 2, 3), np.uint8)]
+    same, black = (MattedFrame(item.frame, item.alpha, half) for half in halves)
+    behind = behind_block()
+    np.testing.assert_array_equal(render(same, behind, Edges())[0], render(item, behind, Edges())[0])
+    assert not np.array_equal(render(black, behind, Edges())[0], render(item, behind, Edges())[0])
+    blur = BlurBackground(30, WIDTH, HEIGHT)
+    np.testing.assert_array_equal(blur.render(same, 0.0).copy(), blur.render(item, 0.0))
+    assert not blur.render(black, 0.0).any()
+
+
+def test_a_half_of_another_size_is_refused() -> None:
+    item = block()
+    with pytest.raises(ValueError, match="not half of the frame"):
+        MattedFrame(item.frame, item.alpha, item.frame.image)

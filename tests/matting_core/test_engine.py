@@ -4,15 +4,18 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from skimage.data import astronaut
 
+from matting_core import engine_openvino
 from matting_core.engine import ENGINES, checked_predict, create_engine
 from matting_core.engine_names import AUTO_ORDER, ENGINE_NAMES, fallback_order
 from matting_core.errors import EngineError, InferenceFailed, UsageError
 from matting_core.frames import FloatAlpha, Frame
+from matting_core.openvino_import import openvino_core
 from matting_core.predictor import Predictor, matte_still
 from matting_core.preprocess import Blob, shrink, to_blob
 from matting_core.presets import Preset
@@ -25,6 +28,31 @@ SMALL = Preset("small", 256)
 def test_the_names_are_the_registry() -> None:
     assert ("auto", *ENGINES) == ENGINE_NAMES
     assert set(AUTO_ORDER) <= set(ENGINES)
+
+
+def test_openvino_on_the_processor_asks_for_no_other_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To list the devices loads each one's driver."""
+
+    class Alone:
+        def __init__(self, core: Any) -> None:
+            self._core = core
+
+        def __getattr__(self, name: str) -> Any:
+            assert name != "available_devices"
+            return getattr(self._core, name)
+
+    monkeypatch.setattr(engine_openvino, "openvino_core", lambda: Alone(openvino_core()))
+    assert create_engine("openvino", MODEL).provider == "OpenVINO CPU float32"
+
+
+def test_a_missing_part_of_openvino_for_the_processor_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Partless:
+        def get_property(self, *_: str) -> Any:
+            raise RuntimeError('Device with "CPU" name is not registered in the OpenVINO Runtime')
+
+    monkeypatch.setattr(engine_openvino, "openvino_core", Partless)
+    with pytest.raises(EngineError, match="not registered"):
+        create_engine("openvino", MODEL)
 
 
 def test_openvino_and_onnx_runtime_agree_at_two_sizes() -> None:

@@ -153,6 +153,8 @@ def test_a_half_made_before_is_used_and_changes_nothing(shape: tuple[int, int]) 
     assert half is not None
     given, made = estimate_plates(camera, alpha, half=half), estimate_plates(camera, alpha)
     np.testing.assert_array_equal(given.foreground, made.foreground)
+    np.testing.assert_array_equal(given.background, made.background)
     np.testing.assert_array_equal(blurred_room(camera, alpha, 9.0, half=half), blurred_room(camera, alpha, 9.0))
     black = np.zeros_like(half)
     assert not blurred_room(camera, alpha, 9.0, half=black).any()
+    assert not estimate_plates(camera, alpha, half=black).foreground[..., :3].any()
