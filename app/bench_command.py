@@ -154,7 +154,8 @@ def _first_pictures(path: Path) -> list[Image]:
 def _headline(result: dict[str, Any]) -> str:
     return (
         f"{result['fps']} fps at {result['frame_size']} with {result['provider']} "
-        f"({result['preset']}, {result['input_size']}), on one thread but for the network"
+        f"({result['preset']}, {result['input_size']}), on one thread but for the network.\n"
+        "new KiB: the memory that a frame takes anew."
     )
 
 

@@ -33,10 +33,12 @@ def check_python() -> list[Finding]:
 def check_packages() -> list[Finding]:
     """Every package that Mattecam needs, by importing it in a process of its own."""
     findings = []
-    for name, (ok, text, _) in probe("packages", tuple(PACKAGES)).items():
+    for name, (ok, text, mend) in probe("packages", tuple(PACKAGES)).items():
         key = f"package_{name.lower().replace('-', '_')}"
         if ok:
             findings.append(Finding(key, "ok", f"{name} {text}"))
+        elif mend:
+            findings.append(Finding(key, "wrong", text, mend))
         else:
             findings.append(Finding(key, "wrong", f"{name} cannot be loaded ({text}).", _mend_package(name, text)))
     if importlib.util.find_spec("pyvirtualcam") is None:

@@ -30,6 +30,7 @@ PACKAGES = {
 }
 """Distribution → the module that is imported to try it. pyvirtualcam is looked for without importing it."""
 
+CALLS = 100
 PROBED_ENGINES = ("cuda", "openvino", "cpu")
 
 Try = tuple[str, Callable[[], str]]
@@ -61,7 +62,26 @@ def _import(distribution: str, module: str) -> str:
     if module == "openvino":
         import_openvino()
     importlib.import_module(module)
-    return importlib.metadata.version(distribution)
+    version = importlib.metadata.version(distribution)
+    if module.startswith("PySide6"):
+        _count_none(f"{distribution} {version}")
+    return version
+
+
+def _count_none(package: str) -> None:
+    """PySide6 6.12.0 on Python 3.11 takes a reference from None at every call that answers nothing."""
+    from matting_core.errors import MattecamError
+
+    thing = importlib.import_module("PySide6.QtCore").QObject()
+    before = sys.getrefcount(None)
+    for _ in range(CALLS):
+        thing.setObjectName("counted")
+    if before - sys.getrefcount(None) > CALLS // 2:
+        python = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
+        raise MattecamError(
+            f"{package} does not count right on {python}, and the window ends after a minute or two.",
+            f'{sys.executable} -m pip install "PySide6-Essentials<6.12"',
+        )
 
 
 def _engines() -> Iterator[Try]:

@@ -134,7 +134,7 @@ def _result_name(path: Path, background: BackgroundSpec) -> str:
 def _process_images(job: Job, work: list[tuple[Path, Path | None, Path | None]]) -> None:
     """Each (source, result, matte) in turn; in a folder an unreadable one is skipped and named."""
     studio: Studio | None = None
-    for source, result, matte in tqdm(work, unit="image", disable=len(work) == 1):
+    for source, result, matte in tqdm(work, unit="image", disable=True if len(work) == 1 else None):
         try:
             image = read_image(source)
         except MediaError:
@@ -165,7 +165,7 @@ def _process_video(job: Job, source: Path) -> None:
         predictor = Predictor(job.engine, job.preset, SMOOTHING)
         film: Film | None = None
         sound_before: list[Any] = []
-        with tqdm(total=reader.frames or None, unit="frame") as progress:
+        with tqdm(total=reader.frames or None, unit="frame", disable=None) as progress:
             try:
                 for step in reader.read():
                     if not isinstance(step, tuple):

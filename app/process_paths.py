@@ -52,7 +52,7 @@ def _check_target(target: Path, source: Path, kind: InputKind) -> None:
     image, video = ("a picture", ".png or .jpg", IMAGE_SUFFIXES), ("a video", ".mp4, .mkv or .webm", FILM_SUFFIXES)
     noun, example, suffixes = image if kind == "image" else video
     if target.suffix.lower() not in suffixes:
-        raise UsageError(f"'{target.name}' is no name for {noun}.", f"End it with {example}.")
+        raise UsageError(f"'{target.name}' is no name for {noun}.", f"End it with {example}, for example.")
 
 
 def _check_transparent(output: Path, kind: InputKind) -> None:

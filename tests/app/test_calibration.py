@@ -142,5 +142,7 @@ def test_the_command_prints_what_it_chose(capsys: pytest.CaptureFixture[str]) ->
     assert printed == recall(STORE)
     assert main(["bench", "--calibrate"]) == 0
     told = capsys.readouterr().out
-    assert "ultra: openvino bf16, 7.7 ms at its own size\n" in told
-    assert "fast: openvino int8, 1 thread, 5.1 ms at its own size\n" in told
+    assert "ultra: openvino bf16, 7.7 ms at 768x448\n" in told
+    assert "fast: openvino int8, 1 thread, 5.1 ms at 512x288\n" in told
+    assert told.count("mean |Δα|") == 3 + 3 + 2, "what was measured once is shown once"
+    assert str(memory_path()) in told

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from app import camera_list, doctor, doctor_devices, doctor_packages, system_libraries, virtual_camera
+from app import camera_list, doctor, doctor_devices, doctor_packages, doctor_probe, system_libraries, virtual_camera
 from app.camera_list import CameraInfo
 from app.doctor import Finding
 from app.doctor_probe import PACKAGES
 from matting_core import model_store
+from matting_core.errors import MattecamError
 from matting_core.model_store import ModelStore
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,6 +86,19 @@ def test_a_package_that_does_not_load_is_named_with_its_mend(monkeypatch: pytest
     wrong = only([finding for finding in doctor_packages.check_packages() if not finding.ok])
     assert wrong.key == "package_av"
     assert wrong.mend == f"{sys.executable} -m pip install av"
+
+
+def test_a_qt_that_does_not_count_right_is_named_with_its_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As PySide6 6.12.0 on Python 3.11, where every call that answers nothing takes a reference from None."""
+    left = iter((5000, 4900))
+    monkeypatch.setattr(doctor_probe.sys, "getrefcount", lambda _thing: next(left))
+    with pytest.raises(MattecamError, match=r"PySide6-Essentials 6\.12\.0 does not count right on Python 3") as told:
+        doctor_probe._count_none("PySide6-Essentials 6.12.0")
+    results = dict.fromkeys(PACKAGES, (True, "1.0", ""))
+    results["PySide6-Essentials"] = (False, told.value.problem, told.value.mend)
+    monkeypatch.setattr(doctor_packages, "probe", lambda kind, names: results)
+    wrong = only([finding for finding in doctor_packages.check_packages() if not finding.ok])
+    assert (wrong.what, wrong.mend) == (told.value.problem, told.value.mend)
 
 
 @pytest.mark.parametrize(
