@@ -92,7 +92,7 @@ def test_it_measures_by_itself_only_where_nothing_is_known_and_a_processor_has_b
 
 def test_what_is_remembered_is_shown_and_not_measured(desk: Desk) -> None:
     ways = {"fast": ("openvino", "int8-bf16", 1), "ultra": ("cpu", "float32", 0)}
-    measured = Measured(version=VERSION, machine=this_machine(ModelStore()), ways=ways, timings={})
+    measured = Measured(version=VERSION, machine=this_machine(ModelStore()), ways=ways, costs_ms={}, timings={})
     write_atomically(memory_path(), measured.model_dump_json().encode())
     row = MeasureRow()
     row.look(desk.window._devices)
