@@ -15,8 +15,8 @@ SETTLE_S = 1.0
 """After a switch the caches are cold and the new network's buffers are being made: these frames are not judged."""
 TOO_SLOW = 0.95
 """Share of a frame's interval, or of the limit, beyond which frames are lost."""
-ROOM = 0.75
-"""Share up to which a heavier preset must be expected to stay before it is tried."""
+ROOM = 0.65
+"""Share up to which a heavier preset must be expected to stay before it is tried: the call needs the processor, too."""
 UP_AFTER_S = 4.0
 BACKOFF_S, LONGEST_BACKOFF_S = 30.0, 600.0
 FORGIVEN_S = 120.0

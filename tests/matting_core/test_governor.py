@@ -66,7 +66,7 @@ def test_where_nothing_fits_the_lightest_runs() -> None:
 
 def test_room_is_used_one_step_after_the_other_and_no_further_than_fits() -> None:
     drive = Drive("fast")
-    drive.run(30.0, of(4.0))  # 4, 12, 20, 80 ms of 33
+    drive.run(30.0, of(3.5))  # 3.5, 10.5, 17.5, 70 ms of 33
     assert drive.names == ["balanced", "quality"]
     assert drive.moves[0][0] - 100.0 == pytest.approx(UP_AFTER_S, abs=0.1)
     assert drive.moves[1][0] - drive.moves[0][0] == pytest.approx(UP_AFTER_S, abs=0.1)
@@ -142,7 +142,7 @@ def test_what_was_measured_while_something_else_went_on_is_not_judged() -> None:
 def test_a_refused_preset_is_never_asked_for() -> None:
     drive = Drive("fast")
     drive.governor.refuse(BALANCED)
-    drive.run(30.0, of(4.0))
+    drive.run(30.0, of(3.5))
     assert drive.names == ["quality"]
     drive.run(3.0, of(30.0))
     assert drive.names == ["quality", "fast"]
