@@ -1,0 +1,148 @@
+"""The command that makes the fast preset's network anew: photos in, the two files of models/ out.
+
+    python -m matting_core.modnet.recipe OUTPUT --photos DIR … --rooms DIR --validation DIR --cutouts DIR [--list]
+
+Every step is another command of this package, run in a process of its own. OUTPUT gets all that is made on the way; a
+step that ended well is not done again, and a training run that was broken off goes on. --list only prints the steps.
+"""
+
+import argparse
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from matting_core.command_line import GOOD, CommandParser
+from matting_core.model_store import SHIPPED
+from matting_core.modnet import require_train_extra
+from matting_core.modnet.commands import exit_code
+from matting_core.presets import FAST, RELEASED
+
+RELEASED_FILE = SHIPPED / f"{RELEASED}.onnx"
+INTERRUPTED = 130
+_LATE = {
+    "data.size": "320x480",
+    "optimiser.warmup_steps": "30",
+    "network.norms": "frozen",
+    "ema_decay": "0.995",
+}
+"""Upright views, in which a street portrait is seen whole, and norms that learn the photos by heart no more."""
+
+
+class Run(NamedTuple):
+    """A training run. after: the one whose best weights it begins with; none: the released backbone alone."""
+
+    name: str
+    after: str
+    settings: Mapping[str, str]
+
+
+RUNS = (
+    Run("1", "", {"epochs": "6", "data.size": "384x224", "seed": "0"}),
+    Run("2", "1", {"epochs": "12", "data.size": "384x224", "seed": "1"}),
+    Run(
+        "3",
+        "2",
+        {
+            "epochs": "5",
+            "data.size": "512x288",
+            "seed": "2",
+            "optimiser.learning_rate": "4e-4",
+            "network.norms": "frozen",
+        },
+    ),
+    Run("5", "3", {"epochs": "4", "seed": "4", "optimiser.learning_rate": "1.5e-4", **_LATE}),
+    Run("6", "5", {"epochs": "5", "seed": "6", "optimiser.learning_rate": "2e-4", **_LATE}),
+    Run("7", "6", {"epochs": "6", "seed": "7", "optimiser.learning_rate": "2e-4", **_LATE}),
+    Run("8", "7", {"epochs": "6", "seed": "8", "optimiser.learning_rate": "2e-4", **_LATE}),
+)
+"""The fourth was a try that is no part of the way; docs/research.md has the curve of each."""
+
+
+class Step(NamedTuple):
+    """A command of this package: its module's name, and what it is told."""
+
+    name: str
+    module: str
+    arguments: tuple[str, ...]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command in the module's docstring; its exit code, or that of the step that failed."""
+    arguments = _parser().parse_args(argv)
+    plan = steps(arguments.output, arguments.photos, arguments.rooms, arguments.validation, arguments.cutouts)
+    if arguments.list:
+        for step in plan:
+            print(shlex.join(["python", *_command(step)]))
+        return GOOD
+    lacks = exit_code(lambda: require_train_extra("Making a network"))
+    if lacks:
+        return lacks
+    try:
+        return next((code for code in (_do(step, arguments.output) for step in plan) if code), GOOD)
+    except KeyboardInterrupt:
+        return INTERRUPTED  # the step, which heard it, too, has said how to go on
+
+
+def steps(output: Path, photos: Sequence[Path], rooms: Path, validation: Path, cutouts: Path) -> tuple[Step, ...]:
+    """What is to be done, in order. photos: folders of portraits, the first of them with true mattes."""
+    taught, soft, fast = output / "taught", output / RUNS[-1].name / "best.ckpt", output / "fast.ckpt"
+    places = {"data.train": taught, "data.validation": validation, "data.backgrounds": rooms}
+    quantised = ("--pictures", "150", "--size", "512x288")
+    return (
+        Step("taught", "distil", (str(taught), *map(str, photos))),
+        *(Step(f"run {run.name}", "train", _training(run, output, places)) for run in RUNS),
+        Step("sharpened", "sharpen", (str(soft), str(cutouts), "--output", str(fast))),
+        Step("exported", "export", (str(fast), "--output", str(output / f"{FAST}.onnx"))),
+        Step(
+            "quantised",
+            "quantise",
+            (str(fast), str(photos[0]), "--output", str(output / f"{FAST}_int8.zip"), *quantised),
+        ),
+    )
+
+
+def _training(run: Run, output: Path, places: Mapping[str, Path]) -> tuple[str, ...]:
+    begins = {"network.weights": output / run.after / "best.ckpt"} if run.after else {"network.backbone": RELEASED_FILE}
+    settings = {"output": output / run.name, **run.settings, **places, **begins}
+    return ("slim", *(word for key, value in settings.items() for word in ("--set", f"{key}={value}")), "--resume")
+
+
+def _command(step: Step) -> list[str]:
+    return ["-m", f"matting_core.modnet.{step.module}", *step.arguments]
+
+
+def _do(step: Step, output: Path) -> int:
+    """Do a step unless it was done before; its exit code."""
+    done = output / f"{step.name}.done"
+    if done.exists():
+        return GOOD
+    print(f"{step.name}: {step.module}", file=sys.stderr)
+    code = subprocess.run([sys.executable, *_command(step)], check=False).returncode
+    if code == GOOD:
+        output.mkdir(parents=True, exist_ok=True)
+        done.touch()
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = CommandParser(
+        prog="python -m matting_core.modnet.recipe", description="Make the fast preset's network anew."
+    )
+    parser.add_argument("output", type=Path, metavar="OUTPUT", help="a folder of its own")
+    parser.add_argument(
+        "--photos", type=Path, nargs="+", required=True, metavar="DIR", help="portraits, the first with true mattes"
+    )
+    parser.add_argument("--rooms", type=Path, required=True, metavar="DIR", help="photos without people")
+    parser.add_argument("--validation", type=Path, required=True, metavar="DIR", help="other portraits with mattes")
+    parser.add_argument(
+        "--cutouts", type=Path, required=True, metavar="DIR", help="people with soft mattes, to sharpen by"
+    )
+    parser.add_argument("--list", action="store_true", help="print the steps' commands and do nothing")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

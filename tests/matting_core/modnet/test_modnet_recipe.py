@@ -1,0 +1,93 @@
+"""The recipe of the fast network: every step is one that its command takes, in order, once, and where it stopped."""
+
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from matting_core.modnet import distil, export, quantise, recipe, sharpen
+from matting_core.modnet.train_config import load_config
+
+FOLDERS = ["--photos", "masked", "plain", "--rooms", "rooms", "--validation", "other", "--cutouts", "cut"]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The modules that were run, none of them in truth."""
+    modules: list[str] = []
+
+    def run(command: list[str], check: bool) -> SimpleNamespace:
+        modules.append(command[2].rpartition(".")[2])
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    return modules
+
+
+def plan() -> tuple[recipe.Step, ...]:
+    return recipe.steps(Path("out"), [Path("masked"), Path("plain")], Path("rooms"), Path("other"), Path("cut"))
+
+
+def test_every_step_is_understood_by_its_command() -> None:
+    parsers = {"distil": distil, "sharpen": sharpen, "export": export, "quantise": quantise}
+    for step in plan():
+        if step.module == "train":
+            assert step.arguments[-1] == "--resume"
+            words = step.arguments[1:-1]
+            assert set(words[::2]) == {"--set"}
+            config = load_config(step.arguments[0], words[1::2])
+            assert config.output == Path("out") / step.name.removeprefix("run ")
+            assert config.data.backgrounds == Path("rooms")
+        else:
+            parsers[step.module]._parser().parse_args(step.arguments)
+
+
+def test_each_step_takes_what_an_earlier_one_made() -> None:
+    made: set[Path] = {recipe.RELEASED_FILE}
+    assert recipe.RELEASED_FILE.is_file()
+    for step in plan():
+        if step.module == "train":
+            config = load_config(step.arguments[0], step.arguments[2:-1:2])
+            start = config.network.weights or config.network.backbone
+            assert start in made, step
+            assert config.data.train in made
+            made.add(config.output / "best.ckpt")
+        elif step.module == "distil":
+            made.add(Path(step.arguments[0]))
+        else:
+            assert Path(step.arguments[0]) in made, step
+            made.add(Path(step.arguments[step.arguments.index("--output") + 1]))
+    assert {Path("out/mattecam_fast.onnx"), Path("out/mattecam_fast_int8.zip")} <= made
+
+
+def test_what_was_done_is_not_done_again_and_a_failure_ends_it(
+    tmp_path: Path, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = [str(tmp_path / "out"), *FOLDERS]
+    whole = ["distil", *["train"] * 7, "sharpen", "export", "quantise"]
+    monkeypatch.setattr(recipe, "_command", lambda step: ["-m", f"modnet.{step.module}"])
+    fails = {"sharpen"}
+    told = subprocess.run
+
+    def run(words: list[str], check: bool) -> SimpleNamespace:
+        done = told(words, check=check)
+        return SimpleNamespace(returncode=3) if asked[-1] in fails else done
+
+    monkeypatch.setattr(subprocess, "run", run)
+    assert recipe.main(command) == 3
+    assert asked == whole[:9]
+    fails.clear()
+    assert recipe.main(command) == 0
+    assert asked[9:] == whole[8:]
+    assert recipe.main(command) == 0
+    assert asked[9:] == whole[8:]
+
+
+def test_the_list_does_nothing(tmp_path: Path, asked: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert recipe.main([str(tmp_path / "out"), *FOLDERS, "--list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 11
+    assert lines[0] == f"python -m matting_core.modnet.distil {tmp_path / 'out' / 'taught'} masked plain"
+    assert asked == []
+    assert not list(tmp_path.iterdir())
