@@ -118,8 +118,8 @@ def recall(store: ModelStore, path: Path | None = None) -> Measured | None:
     fits = memory.version == VERSION and memory.machine == this_machine(store)
     cores = psutil.cpu_count() or 1
     known = all(way[0] in PROCESSOR_ENGINES and 0 <= way[2] <= cores for way in memory.ways.values())
-    known = known and all(0 <= cost < LONGEST_MS for cost in memory.costs_ms.values())
-    return memory if fits and known else None
+    possible = all(0 <= cost < LONGEST_MS for cost in memory.costs_ms.values())
+    return memory if fits and known and possible else None
 
 
 def calibrate(store: ModelStore, path: Path | None = None) -> Measured:
@@ -144,8 +144,7 @@ def calibrate(store: ModelStore, path: Path | None = None) -> Measured:
             measured[key] = time_ways(network, possible, blob)
         timings[preset.name] = measured[key]
         chosen = choose(measured[key], possible[0])
-        height, width = network_size(SIZE[1], SIZE[0], preset.long_side)
-        way, took_ms = leave_a_core(network, chosen, _blob((width, height)))
+        way, took_ms = leave_a_core(network, chosen, _blob(_own_size(preset)))
         ways[preset.name], costs_ms[preset.name] = way, round(took_ms, 3)
     memory = Measured(
         version=VERSION,
@@ -173,18 +172,18 @@ def calibrate_command(as_json: bool) -> int:
         print(json.dumps(memory.model_dump()))
         return 0
     shown: set[tuple[str, bool]] = set()
-    for preset, rows in memory.timings.items():
-        network = PRESETS[preset]
-        height, width = network_size(SIZE[1], SIZE[0], network.long_side)
-        took = f", {memory.costs_ms[preset]:.1f} ms at {width}x{height}" if memory.costs_ms[preset] else ""
-        print(f"{preset}: {way_in_words(Way(*memory.ways[preset]))}{took}")
-        if (network.model, network.int8) in shown:
+    for name, rows in memory.timings.items():
+        preset = PRESETS[name]
+        width, height = _own_size(preset)
+        took = f", {memory.costs_ms[name]:.1f} ms at {width}x{height}" if memory.costs_ms[name] else ""
+        print(f"{name}: {way_in_words(Way(*memory.ways[name]))}{took}")
+        if (preset.model, preset.int8) in shown:
             continue  # compared once for both
-        shown.add((network.model, network.int8))
+        shown.add((preset.model, preset.int8))
         slowest = max(row["p50_ms"] for row in rows.values())
-        for name, row in sorted(rows.items(), key=lambda item: item[1]["p50_ms"]):
+        for way, row in sorted(rows.items(), key=lambda item: item[1]["p50_ms"]):
             faster = slowest / row["p50_ms"]
-            print(f"    {name:20} {row['p50_ms']:8.2f} ms {faster:6.2f}×   mean |Δα| {row['mean_difference']:.5f}")
+            print(f"    {way:20} {row['p50_ms']:8.2f} ms {faster:6.2f}×   mean |Δα| {row['mean_difference']:.5f}")
     if not memory.ways:
         print("Nothing to choose from: OpenVINO is missing here.")
         return 0
@@ -205,6 +204,12 @@ def way_in_words(way: Way) -> str:
     """For example 'openvino int8-bf16, 1 thread'."""
     threads = f", {way.threads} thread{'s' * (way.threads > 1)}" if way.threads else ""
     return f"{way.engine} {way.arithmetic}{threads}"
+
+
+def _own_size(preset: Preset) -> tuple[int, int]:
+    """(width, height) at which a preset's network sees a picture of SIZE's proportions."""
+    height, width = network_size(SIZE[1], SIZE[0], preset.long_side)
+    return width, height
 
 
 def _blob(size: tuple[int, int]) -> Blob:

@@ -99,7 +99,7 @@ def evaluate(
     items = [*found.pairs, *found.clips]
     began_s = time.monotonic()
     try:
-        for item in tqdm(items, unit="image" if found.pairs else "clip", disable=True if len(items) == 1 else None):
+        for item in tqdm(items, unit="image" if found.pairs else "clip", disable=len(items) == 1 or None):
             evaluation.measure(item)
     finally:
         evaluation.engine.close()

@@ -42,6 +42,7 @@ class _Loader:
     def __init__(self, engine: FusedEngine, images: Iterator[Image]) -> None:
         self._engine = engine
         self._images = images
+        self._mirror = Scene().mirror
         self._loaded: queue.SimpleQueue[_Loaded | Exception] = queue.SimpleQueue()
         self._room = threading.Semaphore(SLOTS)
         self._stopping = threading.Event()
@@ -75,7 +76,7 @@ class _Loader:
                 if self._stopping.is_set():
                     return
                 began_s = time.perf_counter()
-                slot = self._engine.load(fit_frame(image, width, height, Scene().mirror))
+                slot = self._engine.load(fit_frame(image, width, height, self._mirror))
                 assert slot is not None, "there is room"
                 self._loaded.put(_Loaded(slot, began_s))
         except Exception as error:  # handed to whoever waits for a frame

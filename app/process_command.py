@@ -134,7 +134,7 @@ def _result_name(path: Path, background: BackgroundSpec) -> str:
 def _process_images(job: Job, work: list[tuple[Path, Path | None, Path | None]]) -> None:
     """Each (source, result, matte) in turn; in a folder an unreadable one is skipped and named."""
     studio: Studio | None = None
-    for source, result, matte in tqdm(work, unit="image", disable=True if len(work) == 1 else None):
+    for source, result, matte in tqdm(work, unit="image", disable=len(work) == 1 or None):
         try:
             image = read_image(source)
         except MediaError:

@@ -53,9 +53,8 @@ def first_half(image: Image, size: tuple[int, int], arrays: Recycler) -> Image |
 def shrink(image: Image, size: tuple[int, int], arrays: Recycler | None = None) -> Image:
     """`image` (H×W×3) resampled to size (h, w); an array of `arrays`, if given, a new one, or `image` where it fits.
 
-    Whole halvings first, then linear interpolation for what is left, which is less than a
-    halving: so no pixel goes unseen. OpenCV's area kernel for fractions is five times as slow, and the mattes were no
-    better with it.
+    Whole halvings first, then linear interpolation for what is left, which is less than a halving: so no pixel goes
+    unseen. OpenCV's area kernel for fractions is five times as slow, and the mattes were no better with it.
     """
     arrays = arrays or Recycler()
 

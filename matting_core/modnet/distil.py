@@ -23,7 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from matting_core.atomic import write_atomically
-from matting_core.command_line import CommandParser
+from matting_core.command_line import INTERRUPTED, CommandParser
 from matting_core.engine import create_engine
 from matting_core.engine_names import ENGINE_NAMES
 from matting_core.errors import MediaError, OutputError, UsageError
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return exit_code(lambda: _run(arguments))
     except KeyboardInterrupt:
         print("Stopped. The same command goes on where this one was.", file=sys.stderr)
-        return 130
+        return INTERRUPTED
 
 
 def _run(arguments: argparse.Namespace) -> None:

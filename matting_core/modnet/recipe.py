@@ -14,14 +14,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from matting_core.command_line import GOOD, CommandParser
+from matting_core.command_line import GOOD, INTERRUPTED, CommandParser
 from matting_core.model_store import SHIPPED
 from matting_core.modnet import require_train_extra
 from matting_core.modnet.commands import exit_code
 from matting_core.presets import FAST, RELEASED
 
 RELEASED_FILE = SHIPPED / f"{RELEASED}.onnx"
-INTERRUPTED = 130
 _LATE = {
     "data.size": "320x480",
     "optimiser.warmup_steps": "30",

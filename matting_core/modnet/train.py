@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import tomli_w
 
 from matting_core.atomic import write_atomically
-from matting_core.command_line import CommandParser
+from matting_core.command_line import FAILED, GOOD, INTERRUPTED, WRONG_USE, CommandParser
 from matting_core.errors import MattecamError, UsageError
 from matting_core.modnet import require_train_extra
 from matting_core.modnet.train_config import TrainConfig, load_config
@@ -38,13 +38,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MattecamError as error:
         if first:
             print(error, file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
+        return WRONG_USE if isinstance(error, UsageError) else FAILED
     except KeyboardInterrupt:
         print("Stopped. To go on from the last checkpoint, add --resume.", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     if first:
         print(json.dumps({**outcome._asdict(), "output": str(config.output)}))
-    return 0
+    return GOOD
 
 
 def run(config: TrainConfig, resume: bool = False, talks: bool = True) -> "Outcome":

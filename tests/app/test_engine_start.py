@@ -43,22 +43,18 @@ def test_ways_are_for_processors_whose_engine_is_left_open(
     assert starter.costs(PRESETS, engine, running) == (COSTS_MS if way else [1.0, 3.0])
 
 
-def test_a_model_of_the_users_own_and_what_was_not_measured_are_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_not_measured_is_guessed(starter: EngineStart, monkeypatch: pytest.MonkeyPatch) -> None:
     own = EngineStart(lambda: Settings(model="mine"), (WIDTH, HEIGHT), lambda name, _network: GreenEngine(name))
-    monkeypatch.setattr("app.calibration.Remembered.costs_ms", lambda _self, _presets: COSTS_MS)
     assert own.costs(PRESETS, "auto", "openvino") == [preset.relative_cost("mine") for preset in PRESETS]
     monkeypatch.setattr("app.calibration.Remembered.way", lambda _self, _preset: Way("cpu", "float32"))
-    slower = EngineStart(Settings, (WIDTH, HEIGHT), lambda name, _network: GreenEngine(name))
-    assert slower.costs(PRESETS, "auto", "cpu") == COSTS_MS
-    assert slower.costs(PRESETS, "openvino", "openvino") == [1.0, 3.0], "of ONNX Runtime, which was not asked for"
-    nothing = EngineStart(Settings, (WIDTH, HEIGHT), lambda name, _network: GreenEngine(name))
+    assert starter.costs(PRESETS, "auto", "cpu") == COSTS_MS
+    assert starter.costs(PRESETS, "openvino", "openvino") == [1.0, 3.0], "of ONNX Runtime, which was not asked for"
     monkeypatch.setattr("app.calibration.Remembered.costs_ms", lambda _self, _presets: [])
-    assert nothing.costs(PRESETS, "auto", "openvino") == [1.0, 3.0]
+    assert starter.costs(PRESETS, "auto", "openvino") == [1.0, 3.0]
 
 
 def test_a_model_of_the_users_own_has_no_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.calibration.Remembered.way", lambda _self, _preset: FASTEST)
-    monkeypatch.setattr("app.calibration.Remembered.costs_ms", lambda _self, _presets: COSTS_MS)
     own = EngineStart(lambda: Settings(model="mine"), (WIDTH, HEIGHT), lambda name, _network: GreenEngine(name))
     assert own.plan(FAST, "auto").way is None
 
