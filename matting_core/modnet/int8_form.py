@@ -26,6 +26,7 @@ from torch.nn import functional
 from matting_core.modnet.backbone import Taps
 from matting_core.modnet.blocks import ConvBlock, IBNorm, resize
 from matting_core.modnet.model import IMAGE, FusionBranch, MODNet, SemanticBranch
+from matting_core.modnet.narrow import NarrowSemanticBranch
 from matting_core.modnet.slim import FOLD, SlimDetailBranch, SlimFusionBranch
 
 PHASES = FOLD**2
@@ -93,11 +94,12 @@ def _shifted(tap: int, reach: int) -> slice:
 
 
 class _Semantic(nn.Module):
-    """SemanticBranch without its largest convolution at 1/16."""
+    """SemanticBranch, or the narrow one, without its largest convolution at 1/16."""
 
-    def __init__(self, branch: SemanticBranch) -> None:
+    def __init__(self, branch: SemanticBranch | NarrowSemanticBranch) -> None:
         super().__init__()
-        self.se_block = branch.se_block
+        narrows = isinstance(branch, NarrowSemanticBranch)
+        self.se_block = nn.Sequential(branch.se_block, branch.narrow) if narrows else branch.se_block
         self.conv_lr16x = _EnlargedTaps(branch.conv_lr16x)
         self.conv_lr8x = branch.conv_lr8x
 
@@ -176,6 +178,7 @@ class _SlimFusion(nn.Module):
 
 _FORMS = {
     SemanticBranch: _Semantic,
+    NarrowSemanticBranch: _Semantic,
     FusionBranch: _Fusion,
     SlimDetailBranch: _SlimDetail,
     SlimFusionBranch: _SlimFusion,

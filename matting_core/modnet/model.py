@@ -1,7 +1,7 @@
-"""MODNet as one class: as released (squeeze-excitation), as in the paper (e-ASPP), or slim, by a small config.
+"""MODNet as one class: as released (squeeze-excitation), as in the paper (e-ASPP), slim or narrow, by a small config.
 
-The branches below are the released ones; the slim ones are in `slim.py`. Shapes at the default config, for an image
-N×3×H×W:
+The branches below are the released ones; the others are in `slim.py` and `narrow.py`. Shapes at the default config, for
+an image N×3×H×W:
 
 | stage | module | result |
 | --- | --- | --- |
@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from matting_core.errors import UsageError
 from matting_core.modnet.backbone import Backbone, TapChannels, Taps, tap_channels
 from matting_core.modnet.blocks import ConvBlock, EfficientASPP, SqueezeExcite, resize
+from matting_core.modnet.narrow import NarrowSemanticBranch
 from matting_core.modnet.slim import SlimDetailBranch, SlimFusionBranch, SlimSemanticBranch
 from matting_core.preprocess import MULTIPLE
 
@@ -40,13 +41,14 @@ class ModnetConfig:
 
     context: 'se' as released, 'easpp' as in the paper. detail_width: channels of the detail and fusion branches,
     even. backbone_width: MobileNetV2's width multiplier. branches: 'slim' for those of `slim.py`, whose backbone ends
-    at 320 channels. Raises UsageError for a value that makes no network.
+    at 320 channels; 'narrow' for its detail and fusion with the semantic branch of `narrow.py`. Raises UsageError for a
+    value that makes no network.
     """
 
     context: Literal["se", "easpp"] = "se"
     detail_width: int = 32
     backbone_width: float = 1.0
-    branches: Literal["released", "slim"] = "released"
+    branches: Literal["released", "slim", "narrow"] = "released"
 
     def __post_init__(self) -> None:
         if self.context not in CONTEXTS:
@@ -146,6 +148,7 @@ class FusionBranch(nn.Module):
 BRANCHES: dict[str, tuple[type[Any], type[Any], type[Any]]] = {
     "released": (SemanticBranch, DetailBranch, FusionBranch),
     "slim": (SlimSemanticBranch, SlimDetailBranch, SlimFusionBranch),
+    "narrow": (NarrowSemanticBranch, SlimDetailBranch, SlimFusionBranch),
 }
 
 
@@ -164,21 +167,21 @@ class MODNet(nn.Module):
         self.f_branch = fusion(self.config.detail_width, channels)
         self.apply(_initialise)
 
-    def forward(self, image: Tensor) -> Prediction:
+    def forward(self, image: Tensor, taps: Taps | None = None) -> Prediction:
         """All three predictions, for training. image: float N×3×H×W, RGB in [−1, 1], sides multiples of 32.
 
-        Raises ValueError for another shape.
+        taps: the backbone's of the image, where they are known. Raises ValueError for another shape.
         """
-        semantic, detail = self._features(image)
+        semantic, detail = self._features(image, taps)
         return Prediction(
             self.lr_branch.head(semantic),
             self.hr_branch.head(image, detail),
             self.f_branch(image, semantic, detail),
         )
 
-    def matte(self, image: Tensor) -> Tensor:
-        """The matte alone, N×1×H×W in [0, 1]: the training heads are not computed. Raises as `forward` does."""
-        semantic, detail = self._features(image)
+    def matte(self, image: Tensor, taps: Taps | None = None) -> Tensor:
+        """The matte alone, N×1×H×W in [0, 1]: the training heads are not computed. Otherwise as `forward`."""
+        semantic, detail = self._features(image, taps)
         matte: Tensor = self.f_branch(image, semantic, detail)
         return matte
 
@@ -188,10 +191,10 @@ class MODNet(nn.Module):
             if isinstance(module, nn.BatchNorm2d):
                 module.eval()
 
-    def _features(self, image: Tensor) -> tuple[Tensor, Tensor]:
+    def _features(self, image: Tensor, taps: Taps | None = None) -> tuple[Tensor, Tensor]:
         if image.ndim != 4 or image.shape[1] != IMAGE or image.shape[2] % MULTIPLE or image.shape[3] % MULTIPLE:
             raise ValueError(f"MODNet takes N×3×H×W with sides multiples of {MULTIPLE}, not {tuple(image.shape)}.")
-        taps: Taps = self.backbone(image)
+        taps = self.backbone(image) if taps is None else taps
         semantic: Tensor = self.lr_branch(taps.last)
         return semantic, self.hr_branch(image, taps, semantic)
 

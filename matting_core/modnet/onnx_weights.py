@@ -45,8 +45,8 @@ class Place(NamedTuple):
 def read_onnx(path: Path, config: ModnetConfig | None = None) -> tuple[MODNet, dict[str, Tensor]]:
     """A network, and its state without the training heads from an ONNX file. Raises ModelError if that does not fit.
 
-    config: by default a slim network of full backbone width if the file has its names, as our export keeps them; else
-    the released one.
+    config: by default a slim or narrow network of full backbone width if the file has its names, as our export keeps
+    them; else the released one.
 
     A norm that is folded into its convolution becomes the identity: mean 0, variance 1, scale √(1 + ε), and the
     convolution's bias as shift where the network's convolution has none.
@@ -78,7 +78,8 @@ def _recognise(graph: Any, name: str) -> ModnetConfig:
     easpp = "lr_branch.se_block.across_channels.weight" in shapes
     width = (shapes.get("hr_branch.tohr_enc2x.0.weight") or (0,))[0]
     try:
-        return ModnetConfig("easpp" if easpp else "se", width, branches="slim")
+        narrow = "lr_branch.narrow.weight" in shapes
+        return ModnetConfig("easpp" if easpp else "se", width, branches="narrow" if narrow else "slim")
     except UsageError as error:
         raise ModelError(f"{name} holds another network than MODNet.", "Choose a released MODNet.") from error
 

@@ -51,15 +51,17 @@ class DataConfig(_Section):
 class NetworkConfig(_Section):
     """The network and what it starts from. norms: whether batch normalisation learns or keeps what it has.
 
-    With 'branches' it learns in the branches alone: a backbone out of an .onnx has its norms folded.
+    With 'branches' it learns in the branches alone: a backbone out of an .onnx has its norms folded. What a teacher
+    gives never learns.
     """
 
     weights: Path | None = Field(None, description="a checkpoint or a released .onnx; without it, from scratch")
     backbone: Path | None = Field(None, description="likewise, but only its backbone is taken")
+    teacher: Path | None = Field(None, description="likewise; gives a narrow network its sight and its mattes")
     context: Literal["se", "easpp"] = "se"
     detail_width: int = 32
     backbone_width: float = 1.0
-    branches: Literal["released", "slim"] = "released"
+    branches: Literal["released", "slim", "narrow"] = "released"
     norms: Literal["train", "branches", "frozen"] = "train"
 
 
@@ -98,12 +100,14 @@ class TrainConfig(_Section):
     def deciding(self) -> dict[str, Any]:
         """The settings that decide what the weights become, flat and plain: a resumed run must have the same.
 
-        Left out: places, how often something is written, and on what it is computed.
+        Left out: places, how often something is written, and on what it is computed. Of the teacher it counts whether
+        there is one.
         """
         left_out = {"output", "precision", "device", "validate_every", "checkpoint_every", "log_every", "samples"}
         left_out |= {"data.train", "data.validation", "data.backgrounds", "data.workers"}
         left_out |= {"network.weights", "network.backbone"}
-        return {key: value for key, value in _flat(self.model_dump(mode="json")).items() if key not in left_out}
+        chosen = {key: value for key, value in _flat(self.model_dump(mode="json")).items() if key not in left_out}
+        return {**chosen, "network.teacher": self.network.teacher is not None}
 
 
 class Override(NamedTuple):

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DataLoaderConfiguration, gather_object
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
@@ -23,6 +23,7 @@ from matting_core.modnet.heads import fit_heads
 from matting_core.modnet.losses import Losses, supervised_losses
 from matting_core.modnet.model import MODNet, ModnetConfig
 from matting_core.modnet.run_state import RunState, averaged, diverged, holds_run
+from matting_core.modnet.teacher import Teacher, hold_sight
 from matting_core.modnet.train_config import OptimiserConfig, TrainConfig
 from matting_core.modnet.train_data import TrainData, told_by_worker
 from matting_core.modnet.validation import measure, sample_strip, summary
@@ -30,6 +31,7 @@ from matting_core.modnet.weights import load_network, take_backbone
 
 WEIGHTINGS = {"paper": objectives.PAPER, "released": objectives.RELEASED}
 HEAD_PICTURES = 24
+SIGHT_PICTURES = 80
 LOGS = "tensorboard"
 
 Figures = dict[str, float | None]
@@ -58,6 +60,13 @@ class Trainer:
         self._identity = {**config.deciding(), "pictures": data.fingerprint}
         check_processes(config, accelerator)
         torch.manual_seed(config.seed)
+        teacher = config.network.teacher
+        if bool(teacher) != (config.network.branches == "narrow"):
+            raise UsageError(
+                "A narrow network has a teacher, and no other has one.",
+                "Set network.branches = 'narrow' and network.teacher, or neither.",
+            )
+        self._teacher = Teacher(teacher, accelerator.device) if teacher else None
         resumes = resume and holds_run(config.output)
         model = self._start(fresh=not resumes)
         average = averaged(model)
@@ -108,17 +117,25 @@ class Trainer:
             if model.config != wanted:
                 raise UsageError(f"{network.weights.name} is {model.config}.", f"The config asks for {wanted}.")
             if not loaded.has_heads:
-                count = min(HEAD_PICTURES, len(self._data.training))
-                fit_heads(model, [self._data.training[(0, index)].image[None].to(device) for index in range(count)])
+                fit_heads(model, self._pictures(HEAD_PICTURES))
         elif network.backbone and fresh:
             _check_norms(network.backbone, network.norms, "branches")
             take_backbone(network.backbone, model)
+        elif self._teacher and fresh:
+            self._teacher.give_sight(model, self._pictures(SIGHT_PICTURES))
         if network.norms != "frozen" and self._engine.num_processes > 1:
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
         model.train()
         if network.norms != "train":
             model.freeze_norms(backbone_only=network.norms == "branches")
+        if self._teacher:
+            hold_sight(model)
         return model
+
+    def _pictures(self, most: int) -> list[Tensor]:
+        """The first training samples of the first epoch, each a batch of its own on the device."""
+        training, device = self._data.training, self._engine.device
+        return [training[(0, index)].image[None].to(device) for index in range(min(most, len(training)))]
 
     def _batches(self) -> Iterator[Sample]:
         """This process's share of every batch that is left."""
@@ -134,7 +151,11 @@ class Trainer:
         for group in state.optimiser.param_groups:
             group["lr"] = learning_rate(rule, state.step, self._total) * group["share"]
         image, matte, trimap = batch
-        losses = supervised_losses(self._model(image), matte, trimap, image, self._weighting)
+        taps = None
+        if self._teacher:
+            with self._engine.autocast():
+                taps, matte, trimap = self._teacher(image)
+        losses = supervised_losses(self._model(image, taps), matte, trimap, image, self._weighting)
         state.optimiser.zero_grad(set_to_none=True)
         self._engine.backward(losses.total)
         if rule.gradient_clip:
@@ -238,12 +259,12 @@ def check_processes(config: TrainConfig, accelerator: Accelerator) -> None:
 
 
 def make_optimiser(model: MODNet, rule: OptimiserConfig) -> torch.optim.Optimizer:
-    """The config's optimiser of all the network's weights: two groups, each with its `share` of the rate."""
-    branches = [value for name, value in model.named_parameters() if not name.startswith("backbone.")]
-    groups = [
-        {"params": list(model.backbone.parameters()), "share": rule.backbone_share},
-        {"params": branches, "share": 1.0},
-    ]
+    """The config's optimiser of all weights that learn: up to two groups, each with its `share` of the rate."""
+    learning = [(name, value) for name, value in model.named_parameters() if value.requires_grad]
+    backbone = [value for name, value in learning if name.startswith("backbone.")]
+    branches = [value for name, value in learning if not name.startswith("backbone.")]
+    groups: list[dict[str, Any]] = [{"params": backbone, "share": rule.backbone_share}] if backbone else []
+    groups.append({"params": branches, "share": 1.0})
     if rule.name == "adam":
         return torch.optim.AdamW(groups, rule.learning_rate, weight_decay=rule.weight_decay)
     return torch.optim.SGD(groups, rule.learning_rate, rule.momentum, weight_decay=rule.weight_decay)

@@ -11,6 +11,7 @@ from onnx import numpy_helper
 
 from matting_core.engine import create_engine
 from matting_core.errors import ModelError
+from matting_core.modnet.exporter import export_network
 from matting_core.modnet.model import MODNet, ModnetConfig
 from matting_core.modnet.weights import HEADS, load_network, save_checkpoint
 from matting_core.preprocess import shrink, to_blob
@@ -56,6 +57,16 @@ def test_the_shipped_fast_network_is_recognised_and_gives_its_mattes(shipped_mod
     engine.close()
     assert expected.max() > 0.9 and expected.min() < 0.1
     assert np.abs(alpha - expected).max() <= 1e-3
+
+
+def test_a_narrow_network_is_recognised_and_gives_its_mattes(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    narrow = MODNet(ModnetConfig("se", 8, branches="narrow")).eval()
+    export_network(narrow, tmp_path / "narrow.onnx")
+    loaded = load_network(tmp_path / "narrow.onnx")
+    assert loaded.model.config == narrow.config
+    assert not loaded.has_heads
+    torch.testing.assert_close(matte_of(loaded.model), matte_of(narrow), atol=1e-4, rtol=0)
 
 
 def test_a_slim_network_without_the_weights_of_its_scales_is_refused(shipped_model: Path, tmp_path: Path) -> None:

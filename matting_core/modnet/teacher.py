@@ -1,0 +1,114 @@
+"""The teacher of a narrow network: the released one, whose eyes it is given and whose mattes it learns.
+
+A narrow network has its teacher's backbone and semantic branch, and they stay as they are: they know more pictures than
+anybody has to train on here. What is learnt is to read the teacher's matte out of the same features with far less
+work. The matte is the teacher's of the very sample, faults of the webcam included; a true matte would ask for what
+these features do not hold, and then the detail branch learns to mistrust them.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from matting_core.errors import ModelError
+from matting_core.modnet.backbone import Taps
+from matting_core.modnet.model import MODNet
+from matting_core.modnet.narrow import NARROW
+from matting_core.modnet.weights import load_network
+
+BAND_SHARE = 0.04
+"""The band around the teacher's edge has this share of the mean side, half on either side."""
+MIXED = 0.05
+"""A place is in the band if mattes around it differ by more than this."""
+
+
+class Lesson(NamedTuple):
+    """Of a batch: the backbone's features, the matte α (N×1×H×W in [0, 1]), its trimap of 0, 0.5 and 1."""
+
+    taps: Taps
+    matte: Tensor
+    trimap: Tensor
+
+
+class Teacher:
+    """A released network on `device`, which does not learn. Raises ModelError as `load_network` does."""
+
+    def __init__(self, path: Path, device: torch.device) -> None:
+        self._name = path.name
+        model = load_network(path).model.requires_grad_(False)
+        self._model = model.to(device, memory_format=torch.channels_last)
+
+    @torch.no_grad()
+    def __call__(self, image: Tensor) -> Lesson:
+        """image: as `MODNet.forward` takes it. The answer is float32."""
+        taps: Taps = self._model.backbone(image)
+        matte = self._model.matte(image, taps).float()
+        return Lesson(Taps(*(tap.float() for tap in taps)), matte, _trimap(matte))
+
+    @torch.no_grad()
+    def give_sight(self, pupil: MODNet, pictures: Sequence[Tensor]) -> None:
+        """Copy backbone and semantic branch into `pupil`, a narrow network on the CPU or the same device, and fix them.
+
+        The convolution that the pupil narrows is parted into the two factors that come nearest to what it makes of
+        `pictures` (each N×3×H×W): the truncated singular value decomposition of W·C^½, C the features' second
+        moments. Raises ModelError if the two have other backbones or contexts.
+        """
+        given, taken = self._model.lr_branch, pupil.lr_branch
+        weight = given.conv_lr16x.layers[0].weight
+        outputs, inputs, kernel, _ = weight.shape
+        rows = weight.double().permute(0, 2, 3, 1).reshape(-1, inputs)
+        root = _root(self._moments(pictures))
+        directions = torch.linalg.svd(rows @ root, full_matrices=False).U[:, :NARROW]
+        narrow = directions.T @ rows
+        scale = narrow.norm(dim=1, keepdim=True)
+        state = given.state_dict()
+        state["narrow.weight"] = (narrow / scale)[:, :, None, None].float()
+        factor = (directions * scale.T).reshape(outputs, kernel, kernel, -1).permute(0, 3, 1, 2)
+        state["conv_lr16x.layers.0.weight"] = factor.float()
+        try:
+            pupil.backbone.load_state_dict(self._model.backbone.state_dict())
+            taken.load_state_dict(state)
+        except RuntimeError as error:  # PyTorch's, of shapes
+            raise ModelError(
+                f"{self._name} has another backbone or context than the network to train.",
+                "Set network.backbone_width and network.context to its own.",
+            ) from error
+
+    def _moments(self, pictures: Sequence[Tensor]) -> Tensor:
+        """C: the mean over all places of the outer product of the features that the semantic branch reads."""
+        total, places = None, 0
+        for picture in pictures:
+            features = self._model.lr_branch.se_block(self._model.backbone(picture).last)
+            flat = features.permute(0, 2, 3, 1).reshape(-1, features.shape[1]).double()
+            total = flat.T @ flat + (0 if total is None else total)
+            places += len(flat)
+        assert total is not None, "there are pictures"
+        return total / places
+
+
+def hold_sight(pupil: MODNet) -> None:
+    """Keep what `give_sight` gave from learning, its norms included; call it after each `train()`."""
+    for module in (pupil.backbone, pupil.lr_branch):
+        module.eval().requires_grad_(False)
+    pupil.lr_branch.conv_lr.requires_grad_(True)  # the training head, which a released file lacks
+
+
+def _root(moments: Tensor) -> Tensor:
+    values, vectors = torch.linalg.eigh(moments)
+    return (vectors * values.clamp(min=0).sqrt()) @ vectors.T
+
+
+def _trimap(matte: Tensor) -> Tensor:
+    side = int(BAND_SHARE * (matte.shape[2] + matte.shape[3]) / 2) | 1
+    mixed = _highest(matte, side) + _highest(-matte, side) > MIXED
+    return torch.where(mixed, 0.5, matte.round())
+
+
+def _highest(matte: Tensor, side: int) -> Tensor:
+    """The largest value in the square of this odd side around each place: of the columns, then of the rows."""
+    columns = functional.max_pool2d(matte, (side, 1), stride=1, padding=(side // 2, 0))
+    return functional.max_pool2d(columns, (1, side), stride=1, padding=(0, side // 2))

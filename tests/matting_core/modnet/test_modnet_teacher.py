@@ -1,0 +1,116 @@
+"""The teacher: it gives a narrow network its own sight, which stays, and the mattes that are learnt."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from training_fixtures import make_people, train, write_config
+
+from matting_core.errors import ModelError, UsageError
+from matting_core.modnet.model import MODNet, ModnetConfig
+from matting_core.modnet.narrow import NARROW
+from matting_core.modnet.teacher import Teacher
+from matting_core.modnet.weights import load_network, save_checkpoint
+
+RELEASED = ModnetConfig(detail_width=8, backbone_width=0.1)
+PUPIL = ModnetConfig(detail_width=8, backbone_width=0.1, branches="narrow")
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def released(tmp_path: Path) -> Path:
+    """A random network whose norms have statistics that are not the identity's, as a checkpoint."""
+    torch.manual_seed(0)
+    model = MODNet(RELEASED).train()
+    with torch.no_grad():
+        model(torch.rand(2, 3, 64, 96) * 2 - 1)
+    save_checkpoint(tmp_path / "released.ckpt", model.eval())
+    return tmp_path / "released.ckpt"
+
+
+def _pictures(count: int) -> list[torch.Tensor]:
+    torch.manual_seed(1)
+    return [torch.rand(1, 3, 64, 96) * 2 - 1 for _ in range(count)]
+
+
+def test_what_a_pupil_sees_is_what_its_teacher_sees(released: Path) -> None:
+    """Of few pictures, whose features have fewer directions than NARROW, nothing is lost."""
+    pictures, pupil, teacher = _pictures(3), MODNet(PUPIL).eval(), load_network(released).model
+    Teacher(released, CPU).give_sight(pupil, pictures)
+    with torch.inference_mode():
+        for picture in pictures:
+            expected, seen = (model.lr_branch(model.backbone(picture).last) for model in (teacher, pupil))
+            torch.testing.assert_close(seen, expected, atol=1e-3, rtol=0)
+    assert float(expected.std()) > 0.1
+
+
+def test_of_many_pictures_the_nearest_narrowing_is_taken(released: Path) -> None:
+    """It loses less than the best that does not look at the pictures, which are of few directions here."""
+    pictures, pupil = _pictures(60), MODNet(PUPIL).eval()
+    teacher = load_network(released).model
+    Teacher(released, CPU).give_sight(pupil, pictures)
+    rows = teacher.lr_branch.conv_lr16x.layers[0].weight.double().permute(0, 2, 3, 1).reshape(-1, 1280)
+    factor = pupil.lr_branch.conv_lr16x.layers[0].weight.double().permute(0, 2, 3, 1).reshape(-1, NARROW)
+    narrowed = factor @ pupil.lr_branch.narrow.weight[:, :, 0, 0].double()
+    u, s, v = torch.linalg.svd(rows, full_matrices=False)
+    blind = u[:, :NARROW] @ torch.diag(s[:NARROW]) @ v[:NARROW]
+    with torch.inference_mode():
+        seen = torch.cat([teacher.lr_branch.se_block(teacher.backbone(p).last).flatten(2)[0] for p in pictures], dim=1)
+        lost, lost_blind = (float((seen.double().T @ (rows - w).T).square().mean()) for w in (narrowed, blind))
+    assert 0 < lost < 0.5 * lost_blind
+
+
+def test_a_lesson_is_the_teachers_own_matte_of_the_very_sample(released: Path) -> None:
+    image = torch.cat(_pictures(2))
+    lesson = Teacher(released, CPU)(image)
+    with torch.inference_mode():
+        model = load_network(released).model
+        torch.testing.assert_close(lesson.matte, model.matte(image), atol=1e-4, rtol=0)
+        torch.testing.assert_close(lesson.taps.last, model.backbone(image).last, atol=1e-3, rtol=0)
+    assert not lesson.matte.requires_grad
+    assert set(lesson.trimap.unique().tolist()) <= {0.0, 0.5, 1.0}
+    sure = lesson.trimap != 0.5
+    assert 0 < float(sure.float().mean()) < 1
+    assert torch.equal(lesson.trimap[sure], lesson.matte[sure].round())
+
+
+def test_training_keeps_the_sight_and_learns_the_rest(released: Path, tmp_path: Path) -> None:
+    config = write_config(tmp_path, make_people(tmp_path / "people", 4))
+    train(config, "network.branches=narrow", f"network.teacher={released}")
+    learnt, teacher = load_network(tmp_path / "run/last.ckpt").model, load_network(released).model
+    for name, value in learnt.backbone.state_dict().items():
+        torch.testing.assert_close(value, teacher.backbone.state_dict()[name], msg=name)
+    kept = {name: value for name, value in teacher.lr_branch.state_dict().items() if "conv_lr8x" in name}
+    for name, value in kept.items():
+        torch.testing.assert_close(value, learnt.lr_branch.state_dict()[name], msg=name)
+    norm = learnt.hr_branch.tohr_enc2x[1]
+    assert not torch.equal(norm.running_mean, torch.zeros_like(norm.running_mean))
+
+
+def test_a_pupil_comes_nearer_to_its_teacher(released: Path, tmp_path: Path) -> None:
+    config = write_config(tmp_path, make_people(tmp_path / "people", 4))
+    chosen = ["network.branches=narrow", f"network.teacher={released}", "optimiser.name=adam", "data.camera=false"]
+    image = torch.cat(_pictures(2))
+    expected = Teacher(released, CPU)(image).matte
+
+    def distance(output: str, *settings: str) -> float:
+        train(config, *chosen, "ema_decay=0.0", f"output={tmp_path / output}", *settings)
+        with torch.inference_mode():
+            matte = load_network(tmp_path / output / "last.ckpt").model.matte(image)
+        return float((matte - expected).abs().mean())
+
+    assert distance("long", "epochs=40") < 0.7 * distance("short", "epochs=1")
+
+
+def test_a_teacher_of_another_build_is_refused(released: Path) -> None:
+    with pytest.raises(ModelError, match=r"released\.ckpt has another backbone or context"):
+        Teacher(released, CPU).give_sight(MODNet(ModnetConfig("se", 8, 0.5, "narrow")), _pictures(1))
+
+
+@pytest.mark.parametrize("branches", ["released", "slim"])
+def test_only_a_narrow_network_has_a_teacher(released: Path, tmp_path: Path, branches: str) -> None:
+    config = write_config(tmp_path, make_people(tmp_path / "people", 4))
+    with pytest.raises(UsageError, match="A narrow network has a teacher, and no other"):
+        train(config, f"network.branches={branches}", f"network.teacher={released}")
+    with pytest.raises(UsageError, match="A narrow network has a teacher, and no other"):
+        train(config, "network.branches=narrow")
