@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from matting_core.errors import ModelError
+from matting_core.errors import ModelError, UsageError
 from matting_core.modnet.backbone import Taps
 from matting_core.modnet.model import MODNet
 from matting_core.modnet.narrow import NARROW
@@ -35,11 +35,16 @@ class Lesson(NamedTuple):
 
 
 class Teacher:
-    """A released network on `device`, which does not learn. Raises ModelError as `load_network` does."""
+    """A released network on `device`, which does not learn.
+
+    Raises ModelError as `load_network` does, and for a network with other branches.
+    """
 
     def __init__(self, path: Path, device: torch.device) -> None:
         self._name = path.name
         model = load_network(path).model.requires_grad_(False)
+        if model.config.branches != "released":
+            raise ModelError(f"{path.name} has {model.config.branches} branches.", "Choose a released MODNet.")
         self._model = model.to(device, memory_format=torch.channels_last)
 
     @torch.no_grad()
@@ -51,11 +56,12 @@ class Teacher:
 
     @torch.no_grad()
     def give_sight(self, pupil: MODNet, pictures: Sequence[Tensor]) -> None:
-        """Copy backbone and semantic branch into `pupil`, a narrow network on the CPU or the same device, and fix them.
+        """Copy backbone and semantic branch into `pupil`, a narrow network; `hold_sight` keeps them.
 
-        The convolution that the pupil narrows is parted into the two factors that come nearest to what it makes of
-        `pictures` (each N×3×H×W): the truncated singular value decomposition of W·C^½, C the features' second
-        moments. Raises ModelError if the two have other backbones or contexts.
+        pictures: at least one, each N×3×H×W as `MODNet.forward` takes it, on the teacher's device. The convolution that
+        the pupil narrows is parted into two factors by the truncated singular value decomposition of W·C^½, C the
+        features' second moments: of all such factors they change what its 25 taps make of the pictures, each tap taken
+        alone, the least in the mean square. Raises ModelError if the two have other backbones or contexts.
         """
         given, taken = self._model.lr_branch, pupil.lr_branch
         weight = given.conv_lr16x.layers[0].weight
@@ -77,6 +83,12 @@ class Teacher:
                 f"{self._name} has another backbone or context than the network to train.",
                 "Set network.backbone_width and network.context to its own.",
             ) from error
+
+    def check_sight(self, pupil: MODNet) -> None:
+        """Raise UsageError if `pupil` has its backbone from another teacher: it would learn what it cannot see."""
+        given = self._model.backbone.state_dict()
+        if any(not torch.equal(value, given[name]) for name, value in pupil.backbone.state_dict().items()):
+            raise UsageError(f"The network did not get its sight from {self._name}.", "Set network.teacher to its own.")
 
     def _moments(self, pictures: Sequence[Tensor]) -> Tensor:
         """C: the mean over all places of the outer product of the features that the semantic branch reads."""
@@ -103,6 +115,7 @@ def _root(moments: Tensor) -> Tensor:
 
 
 def _trimap(matte: Tensor) -> Tensor:
+    """N×1×H×W in [0, 1] to the same of 0, 0.5 and 1."""
     side = int(BAND_SHARE * (matte.shape[2] + matte.shape[3]) / 2) | 1
     mixed = _highest(matte, side) + _highest(-matte, side) > MIXED
     return torch.where(mixed, 0.5, matte.round())

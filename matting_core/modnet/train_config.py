@@ -100,14 +100,12 @@ class TrainConfig(_Section):
     def deciding(self) -> dict[str, Any]:
         """The settings that decide what the weights become, flat and plain: a resumed run must have the same.
 
-        Left out: places, how often something is written, and on what it is computed. Of the teacher it counts whether
-        there is one.
+        Left out: places, how often something is written, and on what it is computed.
         """
         left_out = {"output", "precision", "device", "validate_every", "checkpoint_every", "log_every", "samples"}
         left_out |= {"data.train", "data.validation", "data.backgrounds", "data.workers"}
-        left_out |= {"network.weights", "network.backbone"}
-        chosen = {key: value for key, value in _flat(self.model_dump(mode="json")).items() if key not in left_out}
-        return {**chosen, "network.teacher": self.network.teacher is not None}
+        left_out |= {"network.weights", "network.backbone", "network.teacher"}
+        return {key: value for key, value in _flat(self.model_dump(mode="json")).items() if key not in left_out}
 
 
 class Override(NamedTuple):

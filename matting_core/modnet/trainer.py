@@ -24,7 +24,7 @@ from matting_core.modnet.losses import Losses, supervised_losses
 from matting_core.modnet.model import MODNet, ModnetConfig
 from matting_core.modnet.run_state import RunState, averaged, diverged, holds_run
 from matting_core.modnet.teacher import Teacher, hold_sight
-from matting_core.modnet.train_config import OptimiserConfig, TrainConfig
+from matting_core.modnet.train_config import NetworkConfig, OptimiserConfig, TrainConfig
 from matting_core.modnet.train_data import TrainData, told_by_worker
 from matting_core.modnet.validation import measure, sample_strip, summary
 from matting_core.modnet.weights import load_network, take_backbone
@@ -60,12 +60,8 @@ class Trainer:
         self._identity = {**config.deciding(), "pictures": data.fingerprint}
         check_processes(config, accelerator)
         torch.manual_seed(config.seed)
+        _check_teacher(config.network)
         teacher = config.network.teacher
-        if bool(teacher) != (config.network.branches == "narrow"):
-            raise UsageError(
-                "A narrow network has a teacher, and no other has one.",
-                "Set network.branches = 'narrow' and network.teacher, or neither.",
-            )
         self._teacher = Teacher(teacher, accelerator.device) if teacher else None
         resumes = resume and holds_run(config.output)
         model = self._start(fresh=not resumes)
@@ -76,6 +72,8 @@ class Trainer:
         self._state = RunState(model, average, optimiser, accelerator.scaler)
         if resumes:
             self._state.resume(config.output, self._identity)
+        if self._teacher:
+            self._teacher.check_sight(average)
 
     def run(self) -> Outcome:
         """Train to the end. Raises OutputError or ModelError if something cannot be written or the loss diverges."""
@@ -221,6 +219,20 @@ class Trainer:
     def _bar(self) -> Any:
         hidden = not self._engine.is_main_process
         return tqdm(total=self._total, initial=self._state.step, unit="step", disable=hidden, dynamic_ncols=True)
+
+
+def _check_teacher(network: NetworkConfig) -> None:
+    if (network.teacher is not None) != (network.branches == "narrow"):
+        raise UsageError(
+            "A narrow network has a teacher, and no other has one.",
+            "Set network.branches = 'narrow' and network.teacher, or neither.",
+        )
+    if network.teacher and network.backbone:
+        raise UsageError("A narrow network has its teacher's backbone.", "Leave network.backbone out.")
+    if network.teacher and network.norms == "frozen" and not network.weights:
+        raise UsageError(
+            "What begins at random needs norms that learn.", "Set network.norms = 'train', or network.weights."
+        )
 
 
 def _check_norms(weights: Path, norms: str, instead: str) -> None:

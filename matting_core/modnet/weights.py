@@ -38,8 +38,8 @@ class Loaded(NamedTuple):
 def load_network(path: Path, config: ModnetConfig | None = None) -> Loaded:
     """The network of a .ckpt, .pt or .pth checkpoint or of an .onnx (released or ours), by its suffix.
 
-    config: what a file without one holds, by default the released network, or the slim one that an export of ours
-    shows itself to be. Raises ModelError if the file is missing, damaged, does not fit, or would run code.
+    config: what a file without one holds, by default the released network, or the slim or narrow one that an export of
+    ours shows itself to be. Raises ModelError if the file is missing, damaged, does not fit, or would run code.
     """
     training: dict[str, Any] = {}
     if path.suffix.lower() == ".onnx":

@@ -1,6 +1,7 @@
 """The teacher: it gives a narrow network its own sight, which stays, and the mattes that are learnt."""
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from training_fixtures import make_people, train, write_config
 from matting_core.errors import ModelError, UsageError
 from matting_core.modnet.model import MODNet, ModnetConfig
 from matting_core.modnet.narrow import NARROW
-from matting_core.modnet.teacher import Teacher
+from matting_core.modnet.teacher import Teacher, _trimap
 from matting_core.modnet.weights import load_network, save_checkpoint
 
 RELEASED = ModnetConfig(detail_width=8, backbone_width=0.1)
@@ -80,9 +81,11 @@ def test_training_keeps_the_sight_and_learns_the_rest(released: Path, tmp_path: 
     learnt, teacher = load_network(tmp_path / "run/last.ckpt").model, load_network(released).model
     for name, value in learnt.backbone.state_dict().items():
         torch.testing.assert_close(value, teacher.backbone.state_dict()[name], msg=name)
-    kept = {name: value for name, value in teacher.lr_branch.state_dict().items() if "conv_lr8x" in name}
+    branch, factors = learnt.lr_branch.state_dict(), ("narrow.", "conv_lr16x.layers.0.", "conv_lr.")
+    kept = {name: value for name, value in teacher.lr_branch.state_dict().items() if not name.startswith(factors)}
+    assert {name for name in kept if "conv_lr16x.layers.1" in name}, "the norms"
     for name, value in kept.items():
-        torch.testing.assert_close(value, learnt.lr_branch.state_dict()[name], msg=name)
+        assert torch.equal(value, branch[name]), name
     norm = learnt.hr_branch.tohr_enc2x[1]
     assert not torch.equal(norm.running_mean, torch.zeros_like(norm.running_mean))
 
@@ -100,6 +103,43 @@ def test_a_pupil_comes_nearer_to_its_teacher(released: Path, tmp_path: Path) -> 
         return float((matte - expected).abs().mean())
 
     assert distance("long", "epochs=40") < 0.7 * distance("short", "epochs=1")
+
+
+def test_the_band_lies_evenly_around_an_edge() -> None:
+    matte = torch.zeros(1, 1, 100, 100)
+    matte[..., 50:] = 1
+    trimap = _trimap(matte)
+    assert bool((trimap[..., :48] == 0).all() and (trimap[..., 52:] == 1).all())
+    assert bool((trimap[..., 48:52] == 0.5).all())
+
+
+def test_a_run_goes_on_with_its_own_teacher_alone(released: Path, tmp_path: Path) -> None:
+    config = write_config(tmp_path, make_people(tmp_path / "people", 4))
+    chosen = ["network.branches=narrow", f"network.teacher={released}"]
+    train(config, *chosen, "epochs=1")
+    weights = f"network.weights={tmp_path / 'run/last.ckpt'}"
+    train(config, *chosen, weights, "epochs=1", f"output={tmp_path / 'more'}")
+    torch.manual_seed(5)
+    save_checkpoint(tmp_path / "other.ckpt", MODNet(RELEASED))
+    other = ["network.branches=narrow", f"network.teacher={tmp_path / 'other.ckpt'}"]
+    with pytest.raises(UsageError, match=r"did not get its sight from other\.ckpt"):
+        train(config, *other, weights, "epochs=1", f"output={tmp_path / 'wrong'}")
+    with pytest.raises(UsageError, match=r"did not get its sight from other\.ckpt"):
+        train(config, *other, "epochs=1", resume=True)
+
+
+@pytest.mark.parametrize("setting", ["network.backbone=released.ckpt", "network.norms=frozen"])
+def test_what_does_not_go_with_a_teacher_is_refused(released: Path, tmp_path: Path, setting: str) -> None:
+    config = write_config(tmp_path, make_people(tmp_path / "people", 4))
+    with pytest.raises(UsageError, match=r"teacher's backbone|norms that learn"):
+        train(config, "network.branches=narrow", f"network.teacher={released}", setting)
+
+
+@pytest.mark.parametrize("branches", ["slim", "narrow"])
+def test_a_teacher_of_our_own_is_refused(tmp_path: Path, branches: Literal["slim", "narrow"]) -> None:
+    save_checkpoint(tmp_path / "own.ckpt", MODNet(ModnetConfig("se", 8, 0.1, branches)))
+    with pytest.raises(ModelError, match=rf"own\.ckpt has {branches} branches"):
+        Teacher(tmp_path / "own.ckpt", CPU)
 
 
 def test_a_teacher_of_another_build_is_refused(released: Path) -> None:
