@@ -147,9 +147,14 @@ def boundary_band(prediction: Prediction) -> Tensor:
     person = functional.interpolate(person, size=matte.shape[2:], mode="bilinear", align_corners=False)
     person = person * (matte > FOREGROUND_FLOOR)
     side = int(BAND_SHARE * (matte.shape[2] + matte.shape[3]) / 2) | 1
-    dilated = functional.max_pool2d(person, side, stride=1, padding=side // 2)
-    eroded = -functional.max_pool2d(-person, side, stride=1, padding=side // 2)
+    dilated, eroded = dilate(person, side), -dilate(-person, side)
     return (dilated != eroded).to(matte.dtype)
+
+
+def dilate(values: Tensor, side: int) -> Tensor:
+    """The largest value in the square of this odd side around each place: of the columns, then of the rows."""
+    columns = functional.max_pool2d(values, (side, 1), stride=1, padding=(side // 2, 0))
+    return functional.max_pool2d(columns, (1, side), stride=1, padding=(0, side // 2))
 
 
 def reduce_matte(matte: Tensor) -> Tensor:

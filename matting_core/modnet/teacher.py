@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from matting_core.errors import ModelError, UsageError
 from matting_core.modnet.backbone import Taps
+from matting_core.modnet.losses import dilate
 from matting_core.modnet.model import MODNet
 from matting_core.modnet.narrow import NARROW
 from matting_core.modnet.weights import load_network
@@ -117,11 +117,5 @@ def _root(moments: Tensor) -> Tensor:
 def _trimap(matte: Tensor) -> Tensor:
     """N×1×H×W in [0, 1] to the same of 0, 0.5 and 1."""
     side = int(BAND_SHARE * (matte.shape[2] + matte.shape[3]) / 2) | 1
-    mixed = _highest(matte, side) + _highest(-matte, side) > MIXED
+    mixed = dilate(matte, side) + dilate(-matte, side) > MIXED
     return torch.where(mixed, 0.5, matte.round())
-
-
-def _highest(matte: Tensor, side: int) -> Tensor:
-    """The largest value in the square of this odd side around each place: of the columns, then of the rows."""
-    columns = functional.max_pool2d(matte, (side, 1), stride=1, padding=(side // 2, 0))
-    return functional.max_pool2d(columns, (1, side), stride=1, padding=(0, side // 2))
