@@ -17,7 +17,7 @@ from app.cli_options import (
     add_process_options,
     add_run_options,
 )
-from matting_core.command_line import FAILED, WRONG_USE, CommandParser
+from matting_core.command_line import FAILED, INTERRUPTED, WRONG_USE, CommandParser
 from matting_core.errors import MattecamError, UsageError
 from matting_core.own_command import START, own_command
 
@@ -26,7 +26,7 @@ THREADS = "mattecam-"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; 0 good, 2 wrong use, 1 failure with one sentence on standard error."""
+    """Run one command; 0 good, 2 wrong use, 1 failure with one sentence on standard error, 130 ended by Ctrl-C."""
     options = _parser().parse_args(argv)
     logging.basicConfig(
         level=logging.DEBUG if options.debug else logging.WARNING,
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED
     except KeyboardInterrupt:
         print("mattecam: stopped before the end", file=sys.stderr)
-        return FAILED
+        return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone, as `head` does; Python would complain again while it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

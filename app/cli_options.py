@@ -5,7 +5,7 @@ from pathlib import Path
 
 from matting_core.engine_names import ENGINE_NAMES
 from matting_core.layouts import AUTO, LAYOUTS
-from matting_core.presets import DEFAULT_PRESET, LIVE_PRESETS, PRESETS
+from matting_core.presets import AUTO_PRESET, DEFAULT_PRESET, LIVE_PRESETS, PRESETS
 
 SAVED = "the window's choice unless given"
 SPEC = "color:#rrggbb, blur, blur:N (1 to 100), transparent, none, or an image or video file"
@@ -92,13 +92,20 @@ def add_models_actions(models: argparse.ArgumentParser) -> None:
 def _add_engine_options(sub: argparse.ArgumentParser, preset: str | None, engine: str | None) -> None:
     # Only a live picture has a rate for the preset auto to hold.
     names, text = (PRESETS, "network and its size") if preset else (LIVE_PRESETS, "auto holds the camera's rate")
-    sub.add_argument("--preset", choices=tuple(names), default=preset, help=f"{text}; {_default(preset)}")
+    kind = _fixed_preset if preset else str
+    sub.add_argument("--preset", type=kind, choices=tuple(names), default=preset, help=f"{text}; {_default(preset)}")
     text = f"what runs the network; {_default(engine)}"
     sub.add_argument("--engine", choices=ENGINE_NAMES, default=engine, help=text)
 
 
 def _default(value: str | None) -> str:
     return f"{value} unless given" if value else SAVED
+
+
+def _fixed_preset(text: str) -> str:
+    if text == AUTO_PRESET:
+        raise argparse.ArgumentTypeError(f"auto holds the rate of a live picture; choose {', '.join(PRESETS)}")
+    return text
 
 
 def _seconds(text: str) -> float:

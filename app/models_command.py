@@ -45,6 +45,8 @@ def _list(store: ModelStore, _argument: str, quiet: bool) -> tuple[int, dict[str
         width = max(len(name) for name, *_ in rows)
         for name, state, size, licence, source in rows:
             print(f"{name:{width}}  {state:13}  {size:>7}  {licence:10}  {source}".rstrip())
+        if any(entry.needs for entry in entries):
+            print("'needs train': of use only with the packages of the extra 'train', PyTorch among them.")
     return 0, {"models": [_as_json(entry) for entry in entries]}
 
 
@@ -94,7 +96,7 @@ def _state(entry: ModelEntry) -> str:
     if entry.needs:
         return f"needs {entry.needs}"
     if entry.origin == "shipped" and entry.installed:
-        return "comes along"
+        return "included"
     return "installed" if entry.installed else "not installed"
 
 

@@ -5,7 +5,7 @@ from typing import NoReturn
 
 GOOD, FAILED, WRONG_USE = 0, 1, 2
 INTERRUPTED = 130
-"""Of a command that can be gone on with, ended by Ctrl-C: what a shell makes of that signal."""
+"""Of a command that Ctrl-C ended before its end: what a shell makes of that signal."""
 
 
 class CommandParser(argparse.ArgumentParser):

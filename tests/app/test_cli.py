@@ -121,7 +121,6 @@ def test_wrong_input_is_one_sentence_that_names_it(
         ("run", "--seconds", "-1"),
         ("run", "--seconds", "soon"),
         ("run", "--preset", "huge"),
-        ("bench", "--preset", "auto"),
         ("run", "--engine", "magic"),
         ("process",),
         ("models",),
@@ -137,6 +136,16 @@ def test_wrong_use_is_exit_code_2(arguments: tuple[str, ...], capsys: pytest.Cap
     assert said.startswith("mattecam")
     assert "--help" in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [("bench",), ("process", "me.mp4"), ("eval", "pictures")])
+def test_the_preset_auto_is_told_to_be_for_live_pictures(
+    command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main((*command, "--preset", "auto"))
+    assert caught.value.code == 2
+    assert "live picture; choose fast, balanced, quality, ultra. Add --help" in capsys.readouterr().err
 
 
 def test_debug_shows_the_traceback() -> None:

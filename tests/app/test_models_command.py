@@ -31,7 +31,7 @@ def test_list(store: ModelStore, capsys: Capture) -> None:
     assert run("list", store=store) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["name", "state", "size", "licence", "from"]
-    assert lines[1].split() == ["modnet_photographic", "comes", "along", "25.9", "MB", "Apache-2.0"]
+    assert lines[1].split() == ["modnet_photographic", "included", "25.9", "MB", "Apache-2.0"]
     assert any(line.startswith("modnet_webcam ") and "not installed" in line for line in lines)
     assert any("needs train" in line for line in lines)
     assert run("list", as_json=True, store=store) == 0

@@ -242,6 +242,6 @@ def test_a_film_that_breaks_off_leaves_no_half_result(
     monkeypatch.setattr(predictor, "checked_predict", breaks)
     out = tmp_path / "out.mp4"
     out.write_bytes(b"an older result")
-    assert run(film, "--output", out) == 1
+    assert run(film, "--output", out) == 130
     assert out.read_bytes() == b"an older result"
     assert [path.name for path in tmp_path.iterdir() if "part" in path.name] == []
