@@ -21,6 +21,8 @@ ZOOM_IN = 0.45
 """The view may be this share of the largest one that fits into the picture."""
 ZOOM_OUT = 1.3
 """A cut-out person may be seen in a view this much larger than the picture."""
+ANY_HEIGHT_SHARE = 0.5
+"""So many of the views are about any height of the person, feet included; the others rather about head and torso."""
 TURN_DEG = 8.0
 TOUCHES = 3  # alpha from which a person reaches the picture's edge: there the view must not look beyond it
 
@@ -41,7 +43,7 @@ def random_view(matte: Alpha, size: tuple[int, int], random: np.random.Generator
     """A view of proportions `size` (height, width) with some of the person in it, if there is one.
 
     matte: uint8 H×W. leave: the view may leave the picture on sides that the person does not touch, for a cut-out
-    that is to be laid on another background. The torso's upper half is looked at more often than the feet.
+    that is to be laid on another background. Head and torso are looked at more often than the feet.
     """
     height, width = matte.shape
     aspect = size[1] / size[0]
@@ -141,10 +143,13 @@ class WebcamLook:
 
 
 def _point_of_interest(matte: Alpha, random: np.random.Generator) -> tuple[float, float]:
-    """A pixel of the person, one higher up more often; anywhere without a person."""
+    """A pixel of the person, in half of the cases one higher up more often; anywhere without a person."""
     rows, columns = np.nonzero(matte > 127)
     if not rows.size:
         return random.uniform(0, matte.shape[1]), random.uniform(0, matte.shape[0])
+    if random.random() < ANY_HEIGHT_SHARE:
+        row = random.choice(np.unique(rows))
+        return float(random.choice(columns[rows == row])), float(row)
     # nonzero lists the pixels from the top down
     chosen = int(rows.size * random.random() ** 3)
     return float(columns[chosen]), float(rows[chosen])

@@ -225,6 +225,14 @@ def test_the_view_stays_in_the_picture_where_the_person_is_cut_off() -> None:
     assert all(seen_beyond.values())
 
 
+def test_feet_are_looked_at_and_heads_more_often() -> None:
+    matte = np.zeros((200, 60), np.uint8)
+    matte[10:190, 20:40] = 255
+    views = [random_view(matte, (32, 32), np.random.default_rng(seed), leave=False) for seed in range(400)]
+    heads, feet = (sum(view.top <= row <= view.top + view.height for view in views) for row in (15, 185))
+    assert 30 < feet < heads
+
+
 def test_looking_is_a_resize_of_the_part() -> None:
     picture = cv2.resize(astronaut(), (96, 64), interpolation=cv2.INTER_AREA)
     assert (look(picture, View(0, 0, 96, 64), (64, 96)) == picture).all()
