@@ -62,9 +62,9 @@ class InvertedResidual(nn.Module):
 
 
 class MobileNetV2(nn.Module):
-    """The layers, in one list `features` whose names the released checkpoints share; slim: without the last of them."""
+    """The layers, in one list `features` whose names the released checkpoints share."""
 
-    def __init__(self, width: float = 1.0, slim: bool = False) -> None:
+    def __init__(self, width: float = 1.0) -> None:
         super().__init__()
         channels = scaled(STEM, width)
         layers: list[nn.Module] = [nn.Sequential(*_conv(3, channels, 3, stride=2))]
@@ -73,17 +73,16 @@ class MobileNetV2(nn.Module):
                 out = scaled(base, width)
                 layers.append(InvertedResidual(channels, out, stride if block == 0 else 1, expansion))
                 channels = out
-        if not slim:
-            layers.append(nn.Sequential(*_conv(channels, tap_channels(width).last, 1)))
+        layers.append(nn.Sequential(*_conv(channels, tap_channels(width).last, 1)))
         self.features = nn.Sequential(*layers)
 
 
 class Backbone(nn.Module):
     """An encoder for MODNet. forward: image N×3×H×W in [−1, 1], sides multiples of 32, to Taps."""
 
-    def __init__(self, width: float = 1.0, slim: bool = False) -> None:
+    def __init__(self, width: float = 1.0) -> None:
         super().__init__()
-        self.model = MobileNetV2(width, slim)
+        self.model = MobileNetV2(width)
 
     def forward(self, image: Tensor) -> Taps:
         """See the class."""
@@ -93,13 +92,10 @@ class Backbone(nn.Module):
         return Taps(half, quarter, features[QUARTER_TAP + 1 :](quarter))
 
 
-def tap_channels(width: float, slim: bool = False) -> TapChannels:
-    """The channels of the five scales for a width multiplier; the last layer is never narrower than 1280.
-
-    slim: that layer is left out, and the one before it has 320 × width.
-    """
-    half, quarter, eighth, sixteenth, before = (scaled(STAGES[stage][1], width) for stage in (0, 1, 2, 4, 6))
-    return TapChannels(half, quarter, eighth, sixteenth, before if slim else scaled(LAST, max(1.0, width)))
+def tap_channels(width: float) -> TapChannels:
+    """The channels of the five scales for a width multiplier; the last layer is never narrower than 1280."""
+    half, quarter, eighth, sixteenth = (scaled(STAGES[stage][1], width) for stage in (0, 1, 2, 4))
+    return TapChannels(half, quarter, eighth, sixteenth, scaled(LAST, max(1.0, width)))
 
 
 def scaled(channels: int, width: float) -> int:

@@ -15,8 +15,11 @@ mean, nearly all of it within two pixels of the border, where it may be by a ten
 
 | of the slim network | becomes |
 | --- | --- |
-| D: the 1×1 convolution over three maps at 1/2 | one for each, at its own size, and a sum; exact |
-| F: the bilinear enlargement of 4 channels by 4 | a 3×3 convolution to 64 and a pixel shuffle; exact |
+| D: the 1×1 convolution over three maps at 1/2 | one for each and a sum |
+| F: the 3×3 convolution over two maps at 1/2 | one for each and a sum |
+| of these, what reads an enlarged map | a transposed convolution of the map before |
+
+All of that is exact.
 """
 
 import torch
@@ -26,7 +29,6 @@ from torch.nn import functional
 from matting_core.modnet.backbone import Taps
 from matting_core.modnet.blocks import ConvBlock, IBNorm, resize
 from matting_core.modnet.model import IMAGE, FusionBranch, MODNet, SemanticBranch
-from matting_core.modnet.narrow import NarrowSemanticBranch
 from matting_core.modnet.slim import FOLD, SlimDetailBranch, SlimFusionBranch
 
 PHASES = FOLD**2
@@ -94,12 +96,11 @@ def _shifted(tap: int, reach: int) -> slice:
 
 
 class _Semantic(nn.Module):
-    """SemanticBranch, or the narrow one, without its largest convolution at 1/16."""
+    """SemanticBranch without its largest convolution at 1/16."""
 
-    def __init__(self, branch: SemanticBranch | NarrowSemanticBranch) -> None:
+    def __init__(self, branch: SemanticBranch) -> None:
         super().__init__()
-        narrows = isinstance(branch, NarrowSemanticBranch)
-        self.se_block = nn.Sequential(branch.se_block, branch.narrow) if narrows else branch.se_block
+        self.se_block = branch.se_block
         self.conv_lr16x = _EnlargedTaps(branch.conv_lr16x)
         self.conv_lr8x = branch.conv_lr8x
 
@@ -135,50 +136,58 @@ class _Fusion(nn.Module):
 
 
 class _SlimDetail(nn.Module):
-    """SlimDetailBranch whose maps at 1/2 never lie side by side."""
+    """SlimDetailBranch whose maps never lie side by side."""
 
     def __init__(self, branch: SlimDetailBranch) -> None:
         super().__init__()
-        self.tohr_enc2x, self.tohr_enc4x, self.conv_hr4x = branch.tohr_enc2x, branch.tohr_enc4x, branch.conv_hr4x
-        (join, _, self.relu), self.conv_hr2x = branch.conv_hr2x
-        weight = join.weight.detach()
-        width = len(weight)
-        self.join_hr4x = _convolution(weight[:, :width], join.bias.detach())
-        self.join_enc2x = _convolution(weight[:, width : 2 * width], None)
-        folded = torch.einsum("of,fcyx->ocyx", weight[:, 2 * width :, 0, 0], branch.fold.weight.detach())
+        self.tohr_enc2x, self.tohr_enc4x = branch.tohr_enc2x, branch.tohr_enc4x
+        (join, _, self.relu), *rest = branch.conv_hr4x
+        self.conv_hr4x = nn.Sequential(*rest)
+        near, semantic = _split(join.weight.detach(), self.tohr_enc4x[0].out_channels)
+        self.join_enc4x = _convolution(near, join.bias.detach(), padding=1)
+        self.join_semantic = _enlarging(semantic)
+        (join, _, _), self.conv_hr2x = branch.conv_hr2x
+        detail, rest_weight = _split(join.weight.detach(), len(join.weight))
+        half, image = _split(rest_weight, self.tohr_enc2x[0].out_channels)
+        self.join_hr4x = _enlarging(detail)
+        self.join_enc2x = _convolution(half, join.bias.detach())
+        folded = torch.einsum("of,fcyx->ocyx", image[:, :, 0, 0], branch.fold.weight.detach())
         self.join_image = _convolution(folded, None, FOLD)
 
     def forward(self, image: Tensor, taps: Taps, semantic: Tensor) -> Tensor:
-        x = self.conv_hr4x(torch.cat((self.tohr_enc4x(taps.quarter), resize(semantic, 2)), dim=1))
-        x = resize(self.join_hr4x(x), 2) + self.join_enc2x(self.tohr_enc2x(taps.half)) + self.join_image(image)
+        x = self.join_enc4x(self.tohr_enc4x(taps.quarter)) + self.join_semantic(_edged(semantic))
+        x = self.join_hr4x(_edged(self.conv_hr4x(self.relu(x))))
+        x = x + self.join_enc2x(self.tohr_enc2x(taps.half)) + self.join_image(image)
         detail: Tensor = self.conv_hr2x(self.relu(x))
         return detail
 
 
 class _SlimFusion(nn.Module):
-    """SlimFusionBranch whose semantics grow by a convolution."""
-
-    RISE = 4
+    """SlimFusionBranch whose semantics grow twice by convolutions, the second of which joins them with the detail."""
 
     def __init__(self, branch: SlimFusionBranch) -> None:
         super().__init__()
-        self.conv_lr8x, self.conv_f2x, self.conv_f = branch.conv_lr8x, branch.conv_f2x, branch.conv_f
-        channels = torch.eye(self.conv_lr8x[0].out_channels)
-        rows = _bilinear(self.RISE)
-        weight = torch.einsum("oc,py,qx->opqcyx", channels, rows, rows).reshape(-1, len(channels), 3, 3)
-        self.enlarge = _convolution(weight, None)
+        self.conv_lr8x, self.conv_f = branch.conv_lr8x, branch.conv_f
+        join, _, self.relu = branch.conv_f2x
+        near, semantic = _split(join.weight.detach(), join.out_channels)
+        self.join_detail = _convolution(near, join.bias.detach(), padding=1)
+        channels = torch.eye(semantic.shape[1])
+        rows = _bilinear(FOLD * FOLD)
+        weight = torch.einsum("oc,py,qx->pqocyx", channels, rows, rows)
+        # A phase of the enlargement is a coarse one, for the pixel shuffle, and a fine one, for `_unfolding`.
+        weight = weight.reshape(FOLD, FOLD, FOLD, FOLD, *weight.shape[2:]).permute(1, 3, 4, 0, 2, 5, 6, 7)
+        self.enlarge = _convolution(weight.reshape(-1, len(channels), 3, 3), None)
+        self.join_semantic = _unfolding(semantic)
 
     def forward(self, image: Tensor, semantic: Tensor, detail: Tensor) -> Tensor:
         del image
-        x = functional.pad(self.conv_lr8x(semantic), (1, 1, 1, 1), mode="replicate")
-        x = functional.pixel_shuffle(self.enlarge(x), self.RISE)
-        x = self.conv_f(self.conv_f2x(torch.cat((x, detail), dim=1)))
-        return torch.sigmoid(functional.pixel_shuffle(x, FOLD))
+        x = functional.pixel_shuffle(self.enlarge(_edged(self.conv_lr8x(semantic))), FOLD)
+        x = self.relu(self.join_detail(detail) + self.join_semantic(_edged(x)))
+        return torch.sigmoid(functional.pixel_shuffle(self.conv_f(x), FOLD))
 
 
 _FORMS = {
     SemanticBranch: _Semantic,
-    NarrowSemanticBranch: _Semantic,
     FusionBranch: _Fusion,
     SlimDetailBranch: _SlimDetail,
     SlimFusionBranch: _SlimFusion,
@@ -189,6 +198,39 @@ def _bilinear(factor: int) -> Tensor:
     """factor×3: what each new pixel takes of the old one before, of its own and of the one after (`blocks.resize`)."""
     at = (torch.arange(factor) + 0.5) / factor - 0.5
     return torch.stack(((-at).clamp(min=0), 1 - at.abs(), at.clamp(min=0)), dim=1)
+
+
+def _enlarging(weight: Tensor) -> nn.ConvTranspose2d:
+    """A convolution behind a bilinear enlargement by FOLD, as one transposed convolution of what `_edged` gives.
+
+    weight: c'×c×k×k, k odd, of a convolution that sees the enlarged edge go on beyond the border.
+    """
+    kernel = weight.shape[2]
+    rise = torch.tensor([0.25, 0.75, 0.75, 0.25])
+    taps = torch.stack([functional.pad(rise, (kernel - 1 - tap, tap)) for tap in range(kernel)])
+    return _transposed(torch.einsum("ockl,ky,lx->coyx", weight, taps, taps), FOLD + (FOLD + kernel - 1) // 2)
+
+
+def _unfolding(weight: Tensor) -> nn.ConvTranspose2d:
+    """A 3×3 convolution behind an unfolding of FOLD² phases, the first index of the channels, likewise as one."""
+    # The new pixel 2c + s takes by its tap k the phase p = s + k − 1 of the pixel c.
+    taps = torch.zeros(FOLD, 3, 4)
+    for phase in range(FOLD):
+        for tap in range(3):
+            taps[phase, tap, phase - tap + 2] = 1
+    weight = torch.einsum("ockl,pky,qlx->pqcoyx", weight, taps, taps)
+    return _transposed(weight.reshape(-1, *weight.shape[3:]), FOLD + 1)
+
+
+def _transposed(weight: Tensor, padding: int) -> nn.ConvTranspose2d:
+    inputs, outputs, kernel, _ = weight.shape
+    convolution = nn.ConvTranspose2d(inputs, outputs, kernel, FOLD, padding, bias=False)
+    convolution.weight = nn.Parameter(weight.clone())
+    return convolution
+
+
+def _edged(x: Tensor) -> Tensor:
+    return functional.pad(x, (1, 1, 1, 1), mode="replicate")
 
 
 def _in_phases(weight: Tensor) -> Tensor:
@@ -219,6 +261,11 @@ def _in_phases(weight: Tensor) -> Tensor:
 def _fold() -> nn.Conv2d:
     """The image as PHASES channels of each colour at 1/2. A convolution: a reshape would put a size into the graph."""
     return _convolution(torch.eye(IMAGE * PHASES).reshape(-1, IMAGE, FOLD, FOLD), None, FOLD)
+
+
+def _split(weight: Tensor, inputs: int) -> tuple[Tensor, Tensor]:
+    """What a convolution takes of its first channels, and of the others."""
+    return weight[:, :inputs], weight[:, inputs:]
 
 
 def _halves(split: int) -> tuple[slice, slice]:

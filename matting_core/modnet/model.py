@@ -1,6 +1,6 @@
-"""MODNet as one class: as released (squeeze-excitation), as in the paper (e-ASPP), slim or narrow, by a small config.
+"""MODNet as one class: as released (squeeze-excitation), as in the paper (e-ASPP), or slim, by a small config.
 
-The branches below are the released ones; the others are in `slim.py` and `narrow.py`. Shapes at the default config, for
+The branches below are the released ones; the others are in `slim.py`. Shapes at the default config, for
 an image N×3×H×W:
 
 | stage | module | result |
@@ -25,7 +25,6 @@ from torch import Tensor, nn
 from matting_core.errors import UsageError
 from matting_core.modnet.backbone import Backbone, TapChannels, Taps, tap_channels
 from matting_core.modnet.blocks import ConvBlock, EfficientASPP, SqueezeExcite, resize
-from matting_core.modnet.narrow import NarrowSemanticBranch
 from matting_core.modnet.slim import SlimDetailBranch, SlimFusionBranch, SlimSemanticBranch
 from matting_core.preprocess import MULTIPLE
 
@@ -40,15 +39,14 @@ class ModnetConfig:
     """What tells one MODNet from another; the defaults are the released network, with 6.487 M parameters.
 
     context: 'se' as released, 'easpp' as in the paper. detail_width: channels of the detail and fusion branches,
-    even. backbone_width: MobileNetV2's width multiplier. branches: 'slim' for those of `slim.py`, whose backbone ends
-    at 320 channels; 'narrow' for its detail and fusion with the semantic branch of `narrow.py`. Raises UsageError for a
-    value that makes no network.
+    even. backbone_width: MobileNetV2's width multiplier. branches: 'slim' for those of `slim.py`. Raises UsageError for
+    a value that makes no network.
     """
 
     context: Literal["se", "easpp"] = "se"
     detail_width: int = 32
     backbone_width: float = 1.0
-    branches: Literal["released", "slim", "narrow"] = "released"
+    branches: Literal["released", "slim"] = "released"
 
     def __post_init__(self) -> None:
         if self.context not in CONTEXTS:
@@ -148,7 +146,6 @@ class FusionBranch(nn.Module):
 BRANCHES: dict[str, tuple[type[Any], type[Any], type[Any]]] = {
     "released": (SemanticBranch, DetailBranch, FusionBranch),
     "slim": (SlimSemanticBranch, SlimDetailBranch, SlimFusionBranch),
-    "narrow": (NarrowSemanticBranch, SlimDetailBranch, SlimFusionBranch),
 }
 
 
@@ -158,10 +155,9 @@ class MODNet(nn.Module):
     def __init__(self, config: ModnetConfig | None = None) -> None:
         super().__init__()
         self.config = config or ModnetConfig()
-        slim = self.config.branches == "slim"
-        channels = tap_channels(self.config.backbone_width, slim)
+        channels = tap_channels(self.config.backbone_width)
         semantic, detail, fusion = BRANCHES[self.config.branches]
-        self.backbone = Backbone(self.config.backbone_width, slim)
+        self.backbone = Backbone(self.config.backbone_width)
         self.lr_branch = semantic(CONTEXTS[self.config.context](channels.last), channels)
         self.hr_branch = detail(self.config.detail_width, channels)
         self.f_branch = fusion(self.config.detail_width, channels)

@@ -45,7 +45,7 @@ class Place(NamedTuple):
 def read_onnx(path: Path, config: ModnetConfig | None = None) -> tuple[MODNet, dict[str, Tensor]]:
     """A network, and its state without the training heads from an ONNX file. Raises ModelError if that does not fit.
 
-    config: by default a slim or narrow network of full backbone width if the file has its names, as our export keeps
+    config: by default a slim network of full backbone width if the file has its names, as our export keeps
     them; else the released one.
 
     A norm that is folded into its convolution becomes the identity: mean 0, variance 1, scale √(1 + ε), and the
@@ -75,11 +75,9 @@ def _recognise(graph: Any, name: str) -> ModnetConfig:
     shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     if "hr_branch.fold.weight" not in shapes:
         return ModnetConfig()
-    easpp = "lr_branch.se_block.across_channels.weight" in shapes
     width = (shapes.get("hr_branch.tohr_enc2x.0.weight") or (0,))[0]
     try:
-        narrow = "lr_branch.narrow.weight" in shapes
-        return ModnetConfig("easpp" if easpp else "se", width, branches="narrow" if narrow else "slim")
+        return ModnetConfig(detail_width=width, branches="slim")
     except UsageError as error:
         raise ModelError(f"{name} holds another network than MODNet.", "Choose a released MODNet.") from error
 

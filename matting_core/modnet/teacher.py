@@ -1,6 +1,6 @@
-"""The teacher of a narrow network: the released one, whose eyes it is given and whose mattes it learns.
+"""The teacher of a slim network: the released one, whose eyes it is given and whose mattes it learns.
 
-A narrow network has its teacher's backbone and semantic branch, and they stay as they are: they know more pictures than
+A slim network has its teacher's backbone and semantic branch, and they stay as they are: they know more pictures than
 anybody has to train on here. What is learnt is to read the teacher's matte out of the same features with far less
 work. The matte is the teacher's of the very sample, faults of the webcam included; a true matte would ask for what
 these features do not hold, and then the detail branch learns to mistrust them.
@@ -15,9 +15,9 @@ from torch import Tensor
 
 from matting_core.errors import ModelError, UsageError
 from matting_core.modnet.backbone import Taps
+from matting_core.modnet.blocks import resize
 from matting_core.modnet.losses import dilate
 from matting_core.modnet.model import MODNet
-from matting_core.modnet.narrow import NARROW
 from matting_core.modnet.weights import load_network
 
 BAND_SHARE = 0.04
@@ -56,25 +56,19 @@ class Teacher:
 
     @torch.no_grad()
     def give_sight(self, pupil: MODNet, pictures: Sequence[Tensor]) -> None:
-        """Copy backbone and semantic branch into `pupil`, a narrow network; `hold_sight` keeps them.
+        """Copy backbone and semantic branch into `pupil`, a slim network; `hold_sight` keeps them.
 
-        pictures: at least one, each N×3×H×W as `MODNet.forward` takes it, on the teacher's device. The convolution that
-        the pupil narrows is parted into two factors by the truncated singular value decomposition of W·C^½, C the
-        features' second moments: of all such factors they change what its 25 taps make of the pictures, each tap taken
+        pictures: at least one, each N×3×H×W as `MODNet.forward` takes it, on the teacher's device. Either convolution
+        that the pupil narrows is parted into two factors by the truncated singular value decomposition of W·C^½, C the
+        features' second moments: of all such factors they change what its taps make of the pictures, each tap taken
         alone, the least in the mean square. Raises ModelError if the two have other backbones or contexts.
         """
         given, taken = self._model.lr_branch, pupil.lr_branch
-        weight = given.conv_lr16x.layers[0].weight
-        outputs, inputs, kernel, _ = weight.shape
-        rows = weight.double().permute(0, 2, 3, 1).reshape(-1, inputs)
-        root = _root(self._moments(pictures))
-        directions = torch.linalg.svd(rows @ root, full_matrices=False).U[:, :NARROW]
-        narrow = directions.T @ rows
-        scale = narrow.norm(dim=1, keepdim=True)
         state = given.state_dict()
-        state["narrow.weight"] = (narrow / scale)[:, :, None, None].float()
-        factor = (directions * scale.T).reshape(outputs, kernel, kernel, -1).permute(0, 3, 1, 2)
-        state["conv_lr16x.layers.0.weight"] = factor.float()
+        for scale, moments in zip(("lr16x", "lr8x"), self._moments(pictures), strict=True):
+            weight = state[f"conv_{scale}.layers.0.weight"]
+            few = getattr(taken, f"narrow_{scale}").out_channels
+            state[f"narrow_{scale}.weight"], state[f"conv_{scale}.layers.0.weight"] = _parted(weight, moments, few)
         try:
             pupil.backbone.load_state_dict(self._model.backbone.state_dict())
             taken.load_state_dict(state)
@@ -90,16 +84,17 @@ class Teacher:
         if any(not torch.equal(value, given[name]) for name, value in pupil.backbone.state_dict().items()):
             raise UsageError(f"The network did not get its sight from {self._name}.", "Set network.teacher to its own.")
 
-    def _moments(self, pictures: Sequence[Tensor]) -> Tensor:
-        """C: the mean over all places of the outer product of the features that the semantic branch reads."""
-        total, places = None, 0
+    def _moments(self, pictures: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """C of what the semantic branch's two 5×5 convolutions read: the mean of each place's outer product."""
+        branch, totals, places = self._model.lr_branch, [0.0, 0.0], [0, 0]
         for picture in pictures:
-            features = self._model.lr_branch.se_block(self._model.backbone(picture).last)
-            flat = features.permute(0, 2, 3, 1).reshape(-1, features.shape[1]).double()
-            total = flat.T @ flat + (0 if total is None else total)
-            places += len(flat)
-        assert total is not None, "there are pictures"
-        return total / places
+            last = branch.se_block(self._model.backbone(picture).last)
+            for number, features in enumerate((last, branch.conv_lr16x(resize(last, 2)))):
+                flat = features.permute(0, 2, 3, 1).reshape(-1, features.shape[1]).double()
+                totals[number] = flat.T @ flat + totals[number]
+                places[number] += len(flat)
+        first, second = (total / count for total, count in zip(totals, places, strict=True))
+        return first, second
 
 
 def hold_sight(pupil: MODNet) -> None:
@@ -107,6 +102,17 @@ def hold_sight(pupil: MODNet) -> None:
     for module in (pupil.backbone, pupil.lr_branch):
         module.eval().requires_grad_(False)
     pupil.lr_branch.conv_lr.requires_grad_(True)  # the training head, which a released file lacks
+
+
+def _parted(weight: Tensor, moments: Tensor, channels: int) -> tuple[Tensor, Tensor]:
+    """A 1×1 convolution to so many channels and one like `weight` of those, whose chain is nearest to `weight`."""
+    outputs, inputs, kernel, _ = weight.shape
+    rows = weight.double().permute(0, 2, 3, 1).reshape(-1, inputs)
+    directions = torch.linalg.svd(rows @ _root(moments), full_matrices=False).U[:, :channels]
+    narrow = directions.T @ rows
+    scale = narrow.norm(dim=1, keepdim=True)
+    factor = (directions * scale.T).reshape(outputs, kernel, kernel, -1).permute(0, 3, 1, 2)
+    return (narrow / scale)[:, :, None, None].float(), factor.float()
 
 
 def _root(moments: Tensor) -> Tensor:

@@ -2,10 +2,10 @@
 
     python -m matting_core.modnet.train CONFIG [--set KEY=VALUE …] [--resume]
 
-CONFIG is a TOML file or the name of a preset: `paper` (from scratch), `finetune` (from the released weights), `slim`
-(the fast network, distilled) or `narrow` (the released network's eyes with less work behind them). The output folder
-gets `best.ckpt` (lowest validation MAD), `last.ckpt` (to resume from), the config, and TensorBoard's files. Several
-GPUs or machines: start it with `torchrun`. docs/research.md has examples.
+CONFIG is a TOML file or the name of a preset: `paper` (from scratch), `finetune` (from the released weights) or `slim`
+(the fast network, taught by the released one). The output folder gets `best.ckpt` (lowest validation MAD), `last.ckpt`
+(to resume from), the config, and TensorBoard's files. Several GPUs or machines: start it with `torchrun`.
+docs/research.md has examples.
 """
 
 import argparse
@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = CommandParser(
         prog="python -m matting_core.modnet.train", description="Train MODNet on pictures with true mattes."
     )
-    parser.add_argument("config", metavar="CONFIG", help="a TOML file, or a preset: paper, finetune, slim, narrow")
+    parser.add_argument("config", metavar="CONFIG", help="a TOML file, or a preset: paper, finetune, slim")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="set one key, for example data.train=DIR"
     )

@@ -57,11 +57,11 @@ class NetworkConfig(_Section):
 
     weights: Path | None = Field(None, description="a checkpoint or a released .onnx; without it, from scratch")
     backbone: Path | None = Field(None, description="likewise, but only its backbone is taken")
-    teacher: Path | None = Field(None, description="likewise; gives a narrow network its sight and its mattes")
+    teacher: Path | None = Field(None, description="likewise; gives a slim network its sight and its mattes")
     context: Literal["se", "easpp"] = "se"
     detail_width: int = 32
     backbone_width: float = 1.0
-    branches: Literal["released", "slim", "narrow"] = "released"
+    branches: Literal["released", "slim"] = "released"
     norms: Literal["train", "branches", "frozen"] = "train"
 
 
@@ -86,6 +86,9 @@ class TrainConfig(_Section):
     epochs: int = Field(40, ge=1, le=1_000_000)
     batch: int = Field(16, ge=1, le=65536, description="over all processes together")
     weighting: Literal["paper", "released"] = "paper"
+    steadiness: float = Field(
+        0.0, ge=0, le=1000, description="weight of the objective that a matte holds still (moment.py); 0: none"
+    )
     ema_decay: float = Field(0.999, ge=0, lt=1, description="of the averaged weights, which are what is kept")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field("auto", description="auto: bf16 or fp16 on a GPU")
     device: Literal["auto", "cpu"] = "auto"

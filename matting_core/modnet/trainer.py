@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DataLoaderConfiguration, gather_object
@@ -22,6 +23,7 @@ from matting_core.modnet.data import Sample
 from matting_core.modnet.heads import fit_heads
 from matting_core.modnet.losses import Losses, supervised_losses
 from matting_core.modnet.model import MODNet, ModnetConfig
+from matting_core.modnet.moment import a_moment_later, steadiness_loss
 from matting_core.modnet.run_state import RunState, averaged, diverged, holds_run
 from matting_core.modnet.teacher import Teacher, hold_sight
 from matting_core.modnet.train_config import NetworkConfig, OptimiserConfig, TrainConfig
@@ -60,7 +62,7 @@ class Trainer:
         self._identity = {**config.deciding(), "pictures": data.fingerprint}
         check_processes(config, accelerator)
         torch.manual_seed(config.seed)
-        _check_teacher(config.network)
+        _check_teacher(config.network, config.steadiness)
         teacher = config.network.teacher
         self._teacher = Teacher(teacher, accelerator.device) if teacher else None
         resumes = resume and holds_run(config.output)
@@ -149,11 +151,16 @@ class Trainer:
         for group in state.optimiser.param_groups:
             group["lr"] = learning_rate(rule, state.step, self._total) * group["share"]
         image, matte, trimap = batch
-        taps = None
+        taps, steady = None, self._config.steadiness
+        if steady:
+            image = torch.cat((image, a_moment_later(image, self._moment())))
         if self._teacher:
             with self._engine.autocast():
                 taps, matte, trimap = self._teacher(image)
-        losses = supervised_losses(self._model(image, taps), matte, trimap, image, self._weighting)
+        prediction = self._model(image, taps)
+        losses = supervised_losses(prediction, matte, trimap, image, self._weighting)
+        if steady:
+            losses = losses._replace(total=losses.total + steady * steadiness_loss(prediction.matte, matte, trimap))
         state.optimiser.zero_grad(set_to_none=True)
         self._engine.backward(losses.total)
         if rule.gradient_clip:
@@ -162,6 +169,11 @@ class Trainer:
         state.step += 1
         state.follow(self._config.ema_decay)
         return losses
+
+    def _moment(self) -> int:
+        """The seed of what changes a moment later in this step's samples of this process."""
+        entropy = (self._config.seed, self._state.step, self._engine.process_index)
+        return int(np.random.default_rng(entropy).integers(2**62))
 
     def _mean(self, losses: Losses) -> dict[str, float]:
         """The objectives by name, mean over the processes. Raises ModelError where they are no numbers."""
@@ -221,14 +233,16 @@ class Trainer:
         return tqdm(total=self._total, initial=self._state.step, unit="step", disable=hidden, dynamic_ncols=True)
 
 
-def _check_teacher(network: NetworkConfig) -> None:
-    if (network.teacher is not None) != (network.branches == "narrow"):
+def _check_teacher(network: NetworkConfig, steadiness: float) -> None:
+    if steadiness and not network.teacher:
+        raise UsageError("Only a teacher knows the matte of a moment later.", "Set network.teacher, or steadiness = 0.")
+    if (network.teacher is not None) != (network.branches == "slim"):
         raise UsageError(
-            "A narrow network has a teacher, and no other has one.",
-            "Set network.branches = 'narrow' and network.teacher, or neither.",
+            "A slim network has a teacher, and no other has one.",
+            "Set network.branches = 'slim' and network.teacher, or neither.",
         )
     if network.teacher and network.backbone:
-        raise UsageError("A narrow network has its teacher's backbone.", "Leave network.backbone out.")
+        raise UsageError("A slim network has its teacher's backbone.", "Leave network.backbone out.")
     if network.teacher and network.norms == "frozen" and not network.weights:
         raise UsageError(
             "What begins at random needs norms that learn.", "Set network.norms = 'train', or network.weights."

@@ -38,8 +38,8 @@ class Loaded(NamedTuple):
 def load_network(path: Path, config: ModnetConfig | None = None) -> Loaded:
     """The network of a .ckpt, .pt or .pth checkpoint or of an .onnx (released or ours), by its suffix.
 
-    config: what a file without one holds, by default the released network, or the slim or narrow one that an export of
-    ours shows itself to be. Raises ModelError if the file is missing, damaged, does not fit, or would run code.
+    config: what a file without one holds, by default the released network, or the slim one that an export of ours
+    shows itself to be. Raises ModelError if the file is missing, damaged, does not fit, or would run code.
     """
     training: dict[str, Any] = {}
     if path.suffix.lower() == ".onnx":
@@ -58,15 +58,14 @@ def load_network(path: Path, config: ModnetConfig | None = None) -> Loaded:
 
 
 def take_backbone(path: Path, model: MODNet) -> None:
-    """Give `model`, in place, the backbone of a file that `load_network` reads; layers it lacks are left out.
+    """Give `model`, in place, the backbone of a file that `load_network` reads.
 
     Raises ModelError as that does, and if the backbones differ.
     """
-    given = load_network(path).model.backbone.state_dict()
-    wanted = model.backbone.state_dict()
-    if any(name not in given or given[name].shape != value.shape for name, value in wanted.items()):
-        raise ModelError(f"{path.name} has another backbone.", "Set network.backbone_width to its own.")
-    model.backbone.load_state_dict({name: given[name] for name in wanted})
+    try:
+        model.backbone.load_state_dict(load_network(path).model.backbone.state_dict())
+    except RuntimeError as error:  # PyTorch's, of shapes
+        raise ModelError(f"{path.name} has another backbone.", "Set network.backbone_width to its own.") from error
 
 
 def save_checkpoint(path: Path, model: MODNet, training: Mapping[str, Any] | None = None) -> None:

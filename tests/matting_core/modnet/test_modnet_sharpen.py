@@ -15,7 +15,7 @@ from matting_core.pictures import read_image, write_image
 
 SIZE = (64, 96)
 TINY = [
-    ModnetConfig("easpp", detail_width=8, backbone_width=0.25, branches="slim"),
+    ModnetConfig(detail_width=8, backbone_width=0.25, branches="slim"),
     ModnetConfig(detail_width=8, backbone_width=0.1),
 ]
 

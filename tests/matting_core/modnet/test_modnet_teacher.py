@@ -1,20 +1,21 @@
-"""The teacher: it gives a narrow network its own sight, which stays, and the mattes that are learnt."""
+"""The teacher: it gives a slim network its own sight, which stays, and the mattes that are learnt."""
 
 from pathlib import Path
-from typing import Literal
 
 import pytest
 import torch
 from training_fixtures import make_people, train, write_config
 
 from matting_core.errors import ModelError, UsageError
+from matting_core.modnet.data import network_input
 from matting_core.modnet.model import MODNet, ModnetConfig
-from matting_core.modnet.narrow import NARROW
+from matting_core.modnet.slim import NARROW_16X
 from matting_core.modnet.teacher import Teacher, _trimap
 from matting_core.modnet.weights import load_network, save_checkpoint
+from matting_core.pictures import read_image
 
 RELEASED = ModnetConfig(detail_width=8, backbone_width=0.1)
-PUPIL = ModnetConfig(detail_width=8, backbone_width=0.1, branches="narrow")
+PUPIL = ModnetConfig(detail_width=8, backbone_width=0.1, branches="slim")
 CPU = torch.device("cpu")
 
 
@@ -35,7 +36,7 @@ def _pictures(count: int) -> list[torch.Tensor]:
 
 
 def test_what_a_pupil_sees_is_what_its_teacher_sees(released: Path) -> None:
-    """Of few pictures, whose features have fewer directions than NARROW, nothing is lost."""
+    """Of few pictures, whose features have fewer directions than NARROW_16X, nothing is lost."""
     pictures, pupil, teacher = _pictures(3), MODNet(PUPIL).eval(), load_network(released).model
     Teacher(released, CPU).give_sight(pupil, pictures)
     with torch.inference_mode():
@@ -51,10 +52,10 @@ def test_of_many_pictures_the_nearest_narrowing_is_taken(released: Path) -> None
     teacher = load_network(released).model
     Teacher(released, CPU).give_sight(pupil, pictures)
     rows = teacher.lr_branch.conv_lr16x.layers[0].weight.double().permute(0, 2, 3, 1).reshape(-1, 1280)
-    factor = pupil.lr_branch.conv_lr16x.layers[0].weight.double().permute(0, 2, 3, 1).reshape(-1, NARROW)
-    narrowed = factor @ pupil.lr_branch.narrow.weight[:, :, 0, 0].double()
+    factor = pupil.lr_branch.conv_lr16x.layers[0].weight.double().permute(0, 2, 3, 1).reshape(-1, NARROW_16X)
+    narrowed = factor @ pupil.lr_branch.narrow_lr16x.weight[:, :, 0, 0].double()
     u, s, v = torch.linalg.svd(rows, full_matrices=False)
-    blind = u[:, :NARROW] @ torch.diag(s[:NARROW]) @ v[:NARROW]
+    blind = u[:, :NARROW_16X] @ torch.diag(s[:NARROW_16X]) @ v[:NARROW_16X]
     with torch.inference_mode():
         seen = torch.cat([teacher.lr_branch.se_block(teacher.backbone(p).last).flatten(2)[0] for p in pictures], dim=1)
         lost, lost_blind = (float((seen.double().T @ (rows - w).T).square().mean()) for w in (narrowed, blind))
@@ -77,11 +78,11 @@ def test_a_lesson_is_the_teachers_own_matte_of_the_very_sample(released: Path) -
 
 def test_training_keeps_the_sight_and_learns_the_rest(released: Path, tmp_path: Path) -> None:
     config = write_config(tmp_path, make_people(tmp_path / "people", 4))
-    train(config, "network.branches=narrow", f"network.teacher={released}")
+    train(config, "network.branches=slim", f"network.teacher={released}")
     learnt, teacher = load_network(tmp_path / "run/last.ckpt").model, load_network(released).model
     for name, value in learnt.backbone.state_dict().items():
         torch.testing.assert_close(value, teacher.backbone.state_dict()[name], msg=name)
-    branch, factors = learnt.lr_branch.state_dict(), ("narrow.", "conv_lr16x.layers.0.", "conv_lr.")
+    branch, factors = learnt.lr_branch.state_dict(), ("conv_lr16x.layers.0.", "conv_lr8x.layers.0.", "conv_lr.")
     kept = {name: value for name, value in teacher.lr_branch.state_dict().items() if not name.startswith(factors)}
     assert {name for name in kept if "conv_lr16x.layers.1" in name}, "the norms"
     for name, value in kept.items():
@@ -91,9 +92,11 @@ def test_training_keeps_the_sight_and_learns_the_rest(released: Path, tmp_path: 
 
 
 def test_a_pupil_comes_nearer_to_its_teacher(released: Path, tmp_path: Path) -> None:
-    config = write_config(tmp_path, make_people(tmp_path / "people", 4))
-    chosen = ["network.branches=narrow", f"network.teacher={released}", "optimiser.name=adam", "data.camera=false"]
-    image = torch.cat(_pictures(2))
+    people = make_people(tmp_path / "people", 4)
+    config = write_config(tmp_path, people)
+    chosen = ["network.branches=slim", f"network.teacher={released}", "optimiser.name=adam", "data.camera=false"]
+    pictures = sorted((people / "image").iterdir())
+    image = torch.stack([network_input(read_image(file), (64, 96)) for file in pictures])
     expected = Teacher(released, CPU)(image).matte
 
     def distance(output: str, *settings: str) -> float:
@@ -115,13 +118,13 @@ def test_the_band_lies_evenly_around_an_edge() -> None:
 
 def test_a_run_goes_on_with_its_own_teacher_alone(released: Path, tmp_path: Path) -> None:
     config = write_config(tmp_path, make_people(tmp_path / "people", 4))
-    chosen = ["network.branches=narrow", f"network.teacher={released}"]
+    chosen = ["network.branches=slim", f"network.teacher={released}"]
     train(config, *chosen, "epochs=1")
     weights = f"network.weights={tmp_path / 'run/last.ckpt'}"
     train(config, *chosen, weights, "epochs=1", f"output={tmp_path / 'more'}")
     torch.manual_seed(5)
     save_checkpoint(tmp_path / "other.ckpt", MODNet(RELEASED))
-    other = ["network.branches=narrow", f"network.teacher={tmp_path / 'other.ckpt'}"]
+    other = ["network.branches=slim", f"network.teacher={tmp_path / 'other.ckpt'}"]
     with pytest.raises(UsageError, match=r"did not get its sight from other\.ckpt"):
         train(config, *other, weights, "epochs=1", f"output={tmp_path / 'wrong'}")
     with pytest.raises(UsageError, match=r"did not get its sight from other\.ckpt"):
@@ -132,25 +135,23 @@ def test_a_run_goes_on_with_its_own_teacher_alone(released: Path, tmp_path: Path
 def test_what_does_not_go_with_a_teacher_is_refused(released: Path, tmp_path: Path, setting: str) -> None:
     config = write_config(tmp_path, make_people(tmp_path / "people", 4))
     with pytest.raises(UsageError, match=r"teacher's backbone|norms that learn"):
-        train(config, "network.branches=narrow", f"network.teacher={released}", setting)
+        train(config, "network.branches=slim", f"network.teacher={released}", setting)
 
 
-@pytest.mark.parametrize("branches", ["slim", "narrow"])
-def test_a_teacher_of_our_own_is_refused(tmp_path: Path, branches: Literal["slim", "narrow"]) -> None:
-    save_checkpoint(tmp_path / "own.ckpt", MODNet(ModnetConfig("se", 8, 0.1, branches)))
-    with pytest.raises(ModelError, match=rf"own\.ckpt has {branches} branches"):
+def test_a_teacher_of_our_own_is_refused(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "own.ckpt", MODNet(PUPIL))
+    with pytest.raises(ModelError, match=r"own\.ckpt has slim branches"):
         Teacher(tmp_path / "own.ckpt", CPU)
 
 
 def test_a_teacher_of_another_build_is_refused(released: Path) -> None:
     with pytest.raises(ModelError, match=r"released\.ckpt has another backbone or context"):
-        Teacher(released, CPU).give_sight(MODNet(ModnetConfig("se", 8, 0.5, "narrow")), _pictures(1))
+        Teacher(released, CPU).give_sight(MODNet(ModnetConfig("se", 8, 0.5, "slim")), _pictures(1))
 
 
-@pytest.mark.parametrize("branches", ["released", "slim"])
-def test_only_a_narrow_network_has_a_teacher(released: Path, tmp_path: Path, branches: str) -> None:
+def test_only_a_slim_network_has_a_teacher(released: Path, tmp_path: Path) -> None:
     config = write_config(tmp_path, make_people(tmp_path / "people", 4))
-    with pytest.raises(UsageError, match="A narrow network has a teacher, and no other"):
-        train(config, f"network.branches={branches}", f"network.teacher={released}")
-    with pytest.raises(UsageError, match="A narrow network has a teacher, and no other"):
-        train(config, "network.branches=narrow")
+    with pytest.raises(UsageError, match="A slim network has a teacher, and no other"):
+        train(config, "network.branches=released", f"network.teacher={released}")
+    with pytest.raises(UsageError, match="A slim network has a teacher, and no other"):
+        train(config, "network.branches=slim")
