@@ -6,7 +6,8 @@ Each of PHOTOS is a folder of pictures, or of pictures with true mattes in one o
 matte of every picture is written; where there is a true one, which may be a coarse mask, it counts wherever it is
 certain, and the teacher's in the band around its edge. Training on OUTPUT then is distillation: the paper's three
 objectives (equations 1, 2 and 4) against what the teacher sees on the clean picture, while the pupil is shown a
-webcam's. A run that was broken off goes on where it stopped. docs/research.md has the recipe of the shipped pupil.
+webcam's. A slim network (`teacher.py`) only has its people cut out by these mattes. A run that was broken off goes on
+where it stopped.
 """
 
 import argparse

@@ -15,9 +15,10 @@ mean, nearly all of it within two pixels of the border, where it may be by a ten
 
 | of the slim network | becomes |
 | --- | --- |
-| D: the 1×1 convolution over three maps at 1/2 | one for each and a sum |
+| D: the 3×3 convolution over two maps at 1/4, the 1×1 over three at 1/2 | one for each and a sum |
 | F: the 3×3 convolution over two maps at 1/2 | one for each and a sum |
-| of these, what reads an enlarged map | a transposed convolution of the map before |
+| of these, what reads a map enlarged by 2 | a transposed convolution of the map before |
+| F: what reads the semantics enlarged by 4 | a 3×3 convolution, a pixel shuffle, a transposed convolution |
 
 All of that is exact.
 """

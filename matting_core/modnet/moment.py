@@ -11,18 +11,19 @@ from torch.nn import functional
 from matting_core.modnet.losses import BAND_WEIGHT, unknown_band
 
 STILL_SHARE = 0.5
-"""So many of the samples do not move at all, and only the sensor's noise is another."""
+"""So many of the samples do not move at all; noise and contrast are others."""
 SHIFT_PX = 1.0
 SCALE = 0.003
 LEVEL = 2 / 255  # of 8 bits, in [−1, 1]
 NOISE_LEVELS = 1.0
-GAIN = 0.01
+CONTRAST = 0.01
 GRAINS = (1, 1, 2, 4)
 """Sides of the noise's grains in pixels; a compressed picture has coarse ones."""
 
 
 def a_moment_later(image: Tensor, seed: int) -> Tensor:
-    """The samples, moved by up to SHIFT_PX and scaled by up to SCALE, a little lighter or darker, with other noise.
+    """The samples, moved by up to SHIFT_PX and scaled by up to SCALE, with a little more or less
+    contrast and other noise.
 
     image: float N×3×H×W, RGB in [−1, 1]. New, alike, in the 256 levels that a webcam's pictures have. The seed alone
     decides; torch's own generators are left as they were.
@@ -44,7 +45,7 @@ def a_moment_later(image: Tensor, seed: int) -> Tensor:
     if grain > 1:
         noise = functional.interpolate(noise, size=(height, width), mode="bilinear", align_corners=False)
     noise *= (uniform(count, 1, 1, 1) + 1) * NOISE_LEVELS * LEVEL
-    seen = moved * (1 + GAIN * uniform(count, 1, 1, 1).to(image)) + noise.to(image)
+    seen = moved * (1 + CONTRAST * uniform(count, 1, 1, 1).to(image)) + noise.to(image)
     return ((seen.clamp(-1, 1) + 1) / LEVEL).round() * LEVEL - 1
 
 

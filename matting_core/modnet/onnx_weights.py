@@ -45,8 +45,8 @@ class Place(NamedTuple):
 def read_onnx(path: Path, config: ModnetConfig | None = None) -> tuple[MODNet, dict[str, Tensor]]:
     """A network, and its state without the training heads from an ONNX file. Raises ModelError if that does not fit.
 
-    config: by default a slim network of full backbone width if the file has its names, as our export keeps
-    them; else the released one.
+    config: by default a slim network, its context and the backbone's width as released, if the file has its names, as
+    our export keeps them; else the released one.
 
     A norm that is folded into its convolution becomes the identity: mean 0, variance 1, scale √(1 + ε), and the
     convolution's bias as shift where the network's convolution has none.

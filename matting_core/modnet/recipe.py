@@ -1,4 +1,4 @@
-"""The command that makes the fast preset's network anew: photos in, the two files of models/ out.
+"""The command that makes a network like the fast preset's: photos in, two files as those of models/ out.
 
     python -m matting_core.modnet.recipe OUTPUT --photos DIR … --rooms DIR --validation DIR --cutouts DIR [--list]
 
@@ -42,7 +42,8 @@ RUNS = (
         {"epochs": "18", "seed": "3", "optimiser.learning_rate": "1e-3", "batch": "4", "steadiness": "2"},
     ),
 )
-"""docs/research.md has what each gave. The last shows each of four pictures twice, so its batches are as large."""
+"""After what docs/research.md tells of the shipped network, with its last three runs as one; not run to the end as they
+stand. The last shows each of four pictures twice, so its batches are as large."""
 
 
 class Step(NamedTuple):

@@ -60,8 +60,8 @@ class Teacher:
 
         pictures: at least one, each N×3×H×W as `MODNet.forward` takes it, on the teacher's device. Either convolution
         that the pupil narrows is parted into two factors by the truncated singular value decomposition of W·C^½, C the
-        features' second moments: of all such factors they change what its taps make of the pictures, each tap taken
-        alone, the least in the mean square. Raises ModelError if the two have other backbones or contexts.
+        features' second moments: of all such factors they change what the teacher's taps make of the pictures, each
+        taken alone, the least in the mean square. Raises ModelError if the two have other backbones or contexts.
         """
         given, taken = self._model.lr_branch, pupil.lr_branch
         state = given.state_dict()
@@ -85,15 +85,16 @@ class Teacher:
             raise UsageError(f"The network did not get its sight from {self._name}.", "Set network.teacher to its own.")
 
     def _moments(self, pictures: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """C of what the semantic branch's two 5×5 convolutions read: the mean of each place's outer product."""
-        branch, totals, places = self._model.lr_branch, [0.0, 0.0], [0, 0]
+        """C of what the teacher's two 5×5 convolutions read, before it is enlarged, over all places."""
+        branch, places = self._model.lr_branch, [0, 0]
+        totals: list[Tensor | float] = [0.0, 0.0]
         for picture in pictures:
             last = branch.se_block(self._model.backbone(picture).last)
             for number, features in enumerate((last, branch.conv_lr16x(resize(last, 2)))):
                 flat = features.permute(0, 2, 3, 1).reshape(-1, features.shape[1]).double()
                 totals[number] = flat.T @ flat + totals[number]
                 places[number] += len(flat)
-        first, second = (total / count for total, count in zip(totals, places, strict=True))
+        first, second = (torch.as_tensor(total) / count for total, count in zip(totals, places, strict=True))
         return first, second
 
 

@@ -33,7 +33,7 @@ from matting_core.modnet.weights import load_network, take_backbone
 
 WEIGHTINGS = {"paper": objectives.PAPER, "released": objectives.RELEASED}
 HEAD_PICTURES = 24
-SIGHT_PICTURES = 80
+SIGHT_PICTURES = 120
 LOGS = "tensorboard"
 
 Figures = dict[str, float | None]

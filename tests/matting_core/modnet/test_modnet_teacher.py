@@ -7,6 +7,7 @@ import torch
 from training_fixtures import make_people, train, write_config
 
 from matting_core.errors import ModelError, UsageError
+from matting_core.modnet.blocks import resize
 from matting_core.modnet.data import network_input
 from matting_core.modnet.model import MODNet, ModnetConfig
 from matting_core.modnet.slim import NARROW_16X
@@ -60,6 +61,24 @@ def test_of_many_pictures_the_nearest_narrowing_is_taken(released: Path) -> None
         seen = torch.cat([teacher.lr_branch.se_block(teacher.backbone(p).last).flatten(2)[0] for p in pictures], dim=1)
         lost, lost_blind = (float((seen.double().T @ (rows - w).T).square().mean()) for w in (narrowed, blind))
     assert 0 < lost < 0.5 * lost_blind
+
+
+def test_the_second_narrowing_looks_at_its_own_features(released: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("matting_core.modnet.slim.NARROW_8X", 4)
+    pictures, pupil, teacher = _pictures(8), MODNet(PUPIL).eval(), load_network(released).model.lr_branch
+    backbone = load_network(released).model.backbone
+    Teacher(released, CPU).give_sight(pupil, pictures)
+    rows = teacher.conv_lr8x.layers[0].weight.double().permute(0, 2, 3, 1).flatten(0, 2)
+    factor = pupil.lr_branch.conv_lr8x.layers[0].weight.double().permute(0, 2, 3, 1).flatten(0, 2)
+    narrowed = factor @ pupil.lr_branch.narrow_lr8x.weight[:, :, 0, 0].double()
+    u, s, v = torch.linalg.svd(rows, full_matrices=False)
+    blind = u[:, :4] @ torch.diag(s[:4]) @ v[:4]
+    with torch.inference_mode():
+        read = [teacher.conv_lr16x(resize(teacher.se_block(backbone(picture).last), 2)) for picture in pictures]
+        seen = torch.cat([features.flatten(2)[0] for features in read], dim=1).double()
+        lost, lost_blind = (float((seen.T @ (rows - w).T).square().mean()) for w in (narrowed, blind))
+    assert narrowed.shape == rows.shape
+    assert 0 < lost < 0.9 * lost_blind
 
 
 def test_a_lesson_is_the_teachers_own_matte_of_the_very_sample(released: Path) -> None:

@@ -69,6 +69,22 @@ def test_a_slim_network_is_recognised_and_gives_its_mattes(tmp_path: Path) -> No
     torch.testing.assert_close(matte_of(loaded.model), matte_of(slim), atol=1e-4, rtol=0)
 
 
+def test_the_papers_context_comes_back_with_the_weights_of_its_scales(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    paper = MODNet(ModnetConfig("easpp", 8, 0.25)).train()
+    matte_of(paper)  # gives the norms statistics that are not the identity's
+    export_network(paper.eval(), tmp_path / "paper.onnx")
+    loaded = load_network(tmp_path / "paper.onnx", paper.config)
+    torch.testing.assert_close(matte_of(loaded.model), matte_of(paper), atol=1e-4, rtol=0)
+    network = onnx.load(str(tmp_path / "paper.onnx"))
+    for node in network.graph.node:
+        if node.op_type == "Mul":
+            node.op_type = "Add"
+    onnx.save(network, str(tmp_path / "odd.onnx"))
+    with pytest.raises(ModelError, match="across_scales"):
+        load_network(tmp_path / "odd.onnx", paper.config)
+
+
 def test_names_win_over_the_order_in_the_file(shipped_model: Path, tmp_path: Path) -> None:
     """Every initialiser turned round: only order-free reading gives the same state."""
     network = onnx.load(str(shipped_model))
