@@ -146,9 +146,14 @@ def boundary_band(prediction: Prediction) -> Tensor:
     person = (semantic > FOREGROUND_FLOOR).to(matte.dtype)
     person = functional.interpolate(person, size=matte.shape[2:], mode="bilinear", align_corners=False)
     person = person * (matte > FOREGROUND_FLOOR)
-    side = int(BAND_SHARE * (matte.shape[2] + matte.shape[3]) / 2) | 1
+    side = odd_side(matte, BAND_SHARE)
     dilated, eroded = dilate(person, side), -dilate(-person, side)
     return (dilated != eroded).to(matte.dtype)
+
+
+def odd_side(values: Tensor, share: float) -> int:
+    """This share of the mean side of N×1×H×W in pixels, made odd, for `dilate`."""
+    return int(share * (values.shape[2] + values.shape[3]) / 2) | 1
 
 
 def dilate(values: Tensor, side: int) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor
 from matting_core.errors import ModelError, UsageError
 from matting_core.modnet.backbone import Taps
 from matting_core.modnet.blocks import resize
-from matting_core.modnet.losses import dilate
+from matting_core.modnet.losses import dilate, odd_side
 from matting_core.modnet.model import MODNet
 from matting_core.modnet.weights import load_network
 
@@ -123,6 +123,6 @@ def _root(moments: Tensor) -> Tensor:
 
 def _trimap(matte: Tensor) -> Tensor:
     """N×1×H×W in [0, 1] to the same of 0, 0.5 and 1."""
-    side = int(BAND_SHARE * (matte.shape[2] + matte.shape[3]) / 2) | 1
+    side = odd_side(matte, BAND_SHARE)
     mixed = dilate(matte, side) + dilate(-matte, side) > MIXED
     return torch.where(mixed, 0.5, matte.round())

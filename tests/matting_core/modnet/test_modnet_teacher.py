@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 from training_fixtures import make_people, train, write_config
 
 from matting_core.errors import ModelError, UsageError
@@ -47,37 +48,41 @@ def test_what_a_pupil_sees_is_what_its_teacher_sees(released: Path) -> None:
     assert float(expected.std()) > 0.1
 
 
+def _losses(whole: Tensor, narrow: Tensor, factor: Tensor, features: list[Tensor]) -> tuple[float, float]:
+    """The mean square that a narrowing loses of what taps make of features, and that the best blind one loses."""
+    rows, factors = (weight.double().permute(0, 2, 3, 1).flatten(0, 2) for weight in (whole, factor))
+    channels = factors.shape[1]
+    u, s, v = torch.linalg.svd(rows, full_matrices=False)
+    blind = u[:, :channels] @ torch.diag(s[:channels]) @ v[:channels]
+    seen = torch.cat([each.flatten(2)[0] for each in features], dim=1).double()
+    narrowed = factors @ narrow[:, :, 0, 0].double()
+    lost, lost_blind = (float((seen.T @ (rows - each).T).square().mean()) for each in (narrowed, blind))
+    return lost, lost_blind
+
+
+@torch.no_grad()
 def test_of_many_pictures_the_nearest_narrowing_is_taken(released: Path) -> None:
     """It loses less than the best that does not look at the pictures, which are of few directions here."""
-    pictures, pupil = _pictures(60), MODNet(PUPIL).eval()
-    teacher = load_network(released).model
+    pictures, pupil, teacher = _pictures(60), MODNet(PUPIL).eval(), load_network(released).model
     Teacher(released, CPU).give_sight(pupil, pictures)
-    rows = teacher.lr_branch.conv_lr16x.layers[0].weight.double().permute(0, 2, 3, 1).reshape(-1, 1280)
-    factor = pupil.lr_branch.conv_lr16x.layers[0].weight.double().permute(0, 2, 3, 1).reshape(-1, NARROW_16X)
-    narrowed = factor @ pupil.lr_branch.narrow_lr16x.weight[:, :, 0, 0].double()
-    u, s, v = torch.linalg.svd(rows, full_matrices=False)
-    blind = u[:, :NARROW_16X] @ torch.diag(s[:NARROW_16X]) @ v[:NARROW_16X]
-    with torch.inference_mode():
-        seen = torch.cat([teacher.lr_branch.se_block(teacher.backbone(p).last).flatten(2)[0] for p in pictures], dim=1)
-        lost, lost_blind = (float((seen.double().T @ (rows - w).T).square().mean()) for w in (narrowed, blind))
+    given, taken = teacher.lr_branch, pupil.lr_branch
+    assert taken.narrow_lr16x.out_channels == NARROW_16X
+    read = [given.se_block(teacher.backbone(picture).last) for picture in pictures]
+    whole, factor = (branch.conv_lr16x.layers[0].weight for branch in (given, taken))
+    lost, lost_blind = _losses(whole, taken.narrow_lr16x.weight, factor, read)
     assert 0 < lost < 0.5 * lost_blind
 
 
+@torch.no_grad()
 def test_the_second_narrowing_looks_at_its_own_features(released: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("matting_core.modnet.slim.NARROW_8X", 4)
-    pictures, pupil, teacher = _pictures(8), MODNet(PUPIL).eval(), load_network(released).model.lr_branch
-    backbone = load_network(released).model.backbone
+    pictures, pupil, teacher = _pictures(8), MODNet(PUPIL).eval(), load_network(released).model
     Teacher(released, CPU).give_sight(pupil, pictures)
-    rows = teacher.conv_lr8x.layers[0].weight.double().permute(0, 2, 3, 1).flatten(0, 2)
-    factor = pupil.lr_branch.conv_lr8x.layers[0].weight.double().permute(0, 2, 3, 1).flatten(0, 2)
-    narrowed = factor @ pupil.lr_branch.narrow_lr8x.weight[:, :, 0, 0].double()
-    u, s, v = torch.linalg.svd(rows, full_matrices=False)
-    blind = u[:, :4] @ torch.diag(s[:4]) @ v[:4]
-    with torch.inference_mode():
-        read = [teacher.conv_lr16x(resize(teacher.se_block(backbone(picture).last), 2)) for picture in pictures]
-        seen = torch.cat([features.flatten(2)[0] for features in read], dim=1).double()
-        lost, lost_blind = (float((seen.T @ (rows - w).T).square().mean()) for w in (narrowed, blind))
-    assert narrowed.shape == rows.shape
+    given, taken = teacher.lr_branch, pupil.lr_branch
+    assert taken.narrow_lr8x.out_channels == 4
+    read = [given.conv_lr16x(resize(given.se_block(teacher.backbone(picture).last), 2)) for picture in pictures]
+    whole, factor = (branch.conv_lr8x.layers[0].weight for branch in (given, taken))
+    lost, lost_blind = _losses(whole, taken.narrow_lr8x.weight, factor, read)
     assert 0 < lost < 0.9 * lost_blind
 
 
