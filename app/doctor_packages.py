@@ -1,6 +1,5 @@
 """The doctor's checks of what is installed: Python, packages, clashes, shared libraries, inference engines."""
 
-import ctypes
 import importlib.metadata
 import importlib.util
 import json
@@ -14,6 +13,7 @@ from pathlib import Path
 from app import system_libraries
 from app.doctor import Check, Finding, State
 from app.doctor_probe import PACKAGES, PROBED_ENGINES
+from matting_core.nvidia import has_driver
 from matting_core.own_command import own_command
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -114,7 +114,7 @@ def check_engines() -> list[Finding]:
     for name, (ok, text, mend) in results.items():
         if ok:
             findings.append(Finding(f"engine_{name}", "ok", text))
-        elif name == "cuda" and not has_nvidia_driver():
+        elif name == "cuda" and not has_driver():
             findings.append(
                 Finding(f"engine_{name}", "note", "No NVIDIA GPU with a driver; the processor does the work.")
             )
@@ -133,15 +133,6 @@ CHECKS: tuple[Check, ...] = (
     check_display,
     check_engines,
 )
-
-
-def has_nvidia_driver() -> bool:
-    """Whether the driver's own library loads; ONNX Runtime's words do not tell a missing driver from a bad one."""
-    try:
-        ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
-    except OSError:
-        return False
-    return True
 
 
 def probe(kind: str, names: tuple[str, ...]) -> dict[str, tuple[bool, str, str]]:

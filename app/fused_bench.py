@@ -1,4 +1,7 @@
-"""`bench --fused`: frames through the fused graph, one thread loading while another computes, as it is meant to run."""
+"""`bench --fused`: frames through the fused graph, loaded, computed and collected on three threads.
+
+What computes is the thread that built the engine: a recording belongs to its thread.
+"""
 
 import itertools
 import json
@@ -21,12 +24,15 @@ from matting_core.fit import fit_frame
 from matting_core.frames import Frame, Image, MattedFrame
 from matting_core.fused_spec import FusedSpec
 from matting_core.model_store import ModelStore
+from matting_core.nvidia import device_name, memory_in_use_mib
 from matting_core.preprocess import network_size
 from matting_core.presets import find_preset
 from matting_core.stabilise import make_stabiliser
 
-SLOTS = 3
+SLOTS = 4
+"""One that loads, one that is computed, one that is collected, and one that the smoothing may hold back."""
 WARM_UP_FRAMES = 5
+CAMERA_FPS = 60
 POLL_S = 0.2
 
 
@@ -36,57 +42,98 @@ class _Loaded:
     began_s: float
 
 
-class _Loader:
-    """A thread that brings pictures into free slots; what stops it is raised by `take`."""
+class _Run:
+    """The engine as it is meant to be used: one thread loads, the caller's own computes, another one collects.
 
-    def __init__(self, engine: FusedEngine, images: Iterator[Image]) -> None:
+    fps: how often the camera has a picture; with 0 there is always one.
+    """
+
+    def __init__(self, engine: FusedEngine, images: Iterator[Image], smoothing: str, fps: int) -> None:
         self._engine = engine
         self._images = images
+        self._fps = fps
+        self._stabiliser = None if smoothing == "off" else make_stabiliser(smoothing)
         self._mirror = Scene().mirror
-        self._loaded: queue.SimpleQueue[_Loaded | Exception] = queue.SimpleQueue()
         self._room = threading.Semaphore(SLOTS)
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="mattecam-bench-load")
-        self._thread.start()
+        self._slots: dict[int, Slot] = {}  # those out of the engine's hands
+        self._loaded: queue.SimpleQueue[_Loaded | Exception] = queue.SimpleQueue()
+        self._composed: queue.SimpleQueue[_Loaded | None] = queue.SimpleQueue()
+        self._collected: queue.SimpleQueue[float | Exception] = queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._load, name="mattecam-bench-load"),
+            threading.Thread(target=self._collect, name="mattecam-bench-collect"),
+        ]
+        for thread in self._threads:
+            thread.start()
 
-    def take(self) -> _Loaded:
-        """The next frame that is on the device."""
-        item = self._loaded.get()
-        if isinstance(item, Exception):
-            raise item
-        return item
+    def compute(self) -> None:
+        """Compute the next frame that is loaded. Raises what stopped the loading."""
+        loaded = self._loaded.get()
+        if isinstance(loaded, Exception):
+            raise loaded
+        if self._stabiliser is None:
+            self._engine.compose(loaded.slot)
+        else:
+            settled = self._stabiliser.push(*self._engine.matte(loaded.slot), loaded)
+            if settled is None:
+                return
+            alpha, loaded = settled
+            self._engine.compose(loaded.slot, alpha)
+        self._composed.put(loaded)
 
-    def give_back(self, slot: Slot) -> None:
-        """Its canvas was used; the slot may take another frame."""
-        self._engine.release(slot)
-        self._room.release()
+    def collected(self) -> list[float]:
+        """Of each frame that came to the host since the last call, the milliseconds since its picture was there."""
+        times = [self._collected.get_nowait() for _ in range(self._collected.qsize())]
+        for time_or_error in times:
+            if isinstance(time_or_error, Exception):
+                raise time_or_error
+        return times  # type: ignore[return-value]
 
     def close(self) -> None:
-        """End the thread."""
+        """End the threads, and give the engine its slots back."""
         self._stopping.set()
-        self._thread.join()
+        self._composed.put(None)
+        for thread in self._threads:
+            thread.join()
+        for slot in self._slots.values():
+            self._engine.release(slot)
 
-    def _run(self) -> None:
+    def _load(self) -> None:
         height, width = self._engine.spec.size
+        due_s = time.perf_counter()
         try:
             for image in self._images:
                 while not self._room.acquire(timeout=POLL_S):
                     if self._stopping.is_set():
                         return
-                if self._stopping.is_set():
+                due_s = max(due_s, time.perf_counter()) if self._fps == 0 else due_s + 1 / self._fps
+                if self._stopping.wait(max(0.0, due_s - time.perf_counter())):
                     return
                 began_s = time.perf_counter()
                 slot = self._engine.load(fit_frame(image, width, height, self._mirror))
                 assert slot is not None, "there is room"
+                self._slots[slot.index] = slot
                 self._loaded.put(_Loaded(slot, began_s))
         except Exception as error:  # handed to whoever waits for a frame
             self._loaded.put(error)
+
+    def _collect(self) -> None:
+        try:
+            while (composed := self._composed.get()) is not None:
+                self._engine.collect(composed.slot)
+                self._collected.put((time.perf_counter() - composed.began_s) * 1e3)
+                self._engine.release(self._slots.pop(composed.slot.index))
+                self._room.release()
+        except Exception as error:  # handed to whoever asks for the times
+            self._collected.put(error)
 
 
 def bench_fused(source: str, size: str, seconds: float, preset: str, engine: str, as_json: bool) -> int:
     """Measure and print frames per second and the time from a picture to its canvas; returns the exit code.
 
-    engine: 'cuda', 'tensorrt' or 'cpu'; 'auto' is 'cuda'. Once as a whole, and once in halves with smoothing between.
+    engine: 'cuda', 'tensorrt' or 'cpu'; 'auto' is 'cuda'. Once as a whole, and once in halves with smoothing between;
+    each as fast as it goes, and from a camera of CAMERA_FPS.
     """
     width, height = parse_size(size)
     chosen, scene = find_preset(preset), Scene()
@@ -100,13 +147,16 @@ def bench_fused(source: str, size: str, seconds: float, preset: str, engine: str
         runner = FusedEngine(name, model, spec, smoothing=smoothing != "off", slots=SLOTS)
         try:
             runner.set_background(behind)
-            images = itertools.cycle(read_pictures(source, size))
-            rows[f"smoothing {smoothing}"] = _measure(runner, images, seconds, smoothing)
+            for fps in (0, CAMERA_FPS):
+                images = itertools.cycle(read_pictures(source, size))
+                row = f"smoothing {smoothing}" + (f", {fps} fps" if fps else "")
+                rows[row] = _measure(runner, images, seconds, smoothing, fps)
         finally:
             runner.close()
     result = {
         "rows": rows,
         "provider": runner.provider,
+        "device": device_name() if name in NVIDIA else "",
         "precision": "fp16" if spec.half else "fp32",
         "model": chosen.model,
         "preset": preset,
@@ -115,7 +165,7 @@ def bench_fused(source: str, size: str, seconds: float, preset: str, engine: str
         "machine": machine(),
         "versions": versions(),
     }
-    print(json.dumps(result) if as_json else _table(rows, runner.provider))
+    print(json.dumps(result) if as_json else _table(rows, f"{runner.provider} {result['device']}".rstrip()))
     return 0
 
 
@@ -128,39 +178,46 @@ def _background(width: int, height: int) -> Image:
         background.close()
 
 
-def _measure(engine: FusedEngine, images: Iterator[Image], seconds: float, smoothing: str) -> dict[str, float]:
-    """Rates and times, in milliseconds from the picture's start into a slot to its canvas and I420 on the host."""
-    stabiliser = make_stabiliser(smoothing)
-    loader = _Loader(engine, images)
+def _measure(
+    engine: FusedEngine, images: Iterator[Image], seconds: float, smoothing: str, fps: int = 0
+) -> dict[str, float]:
+    """Rates and times, in milliseconds from a picture that is there to its canvas and I420 on the host.
+
+    memory_mib and memory_grown_mib: the GPU's memory in use at the start, and what was added to it at most.
+    """
+    run = _Run(engine, images, smoothing, fps)
     taken_ms: list[float] = []
-    done, began_s = -WARM_UP_FRAMES, time.perf_counter()
     try:
-        while done < 1 or time.perf_counter() - began_s < seconds:
-            if done == 0:
-                taken_ms, began_s = [], time.perf_counter()
-            loaded = loader.take()
-            if smoothing == "off":
-                engine.compose(loaded.slot)
-            else:
-                settled = stabiliser.push(*engine.matte(loaded.slot), loaded)
-                if settled is None:
-                    continue
-                alpha, loaded = settled
-                engine.compose(loaded.slot, alpha)
-            taken_ms.append((time.perf_counter() - loaded.began_s) * 1e3)
-            loader.give_back(loaded.slot)
-            done += 1
+        while len(taken_ms) < WARM_UP_FRAMES:
+            run.compute()
+            taken_ms += run.collected()
+        taken_ms = []
+        memory = [_memory_mib(engine)]
+        began_s = looked_s = time.perf_counter()
+        while not taken_ms or time.perf_counter() - began_s < seconds:
+            run.compute()
+            taken_ms += run.collected()
+            if time.perf_counter() - looked_s > 1:
+                looked_s = time.perf_counter()
+                memory.append(_memory_mib(engine))
         spent_s = time.perf_counter() - began_s
     finally:
-        loader.close()
+        run.close()
     p50, p95, p99 = (round(float(value), 3) for value in np.percentile(taken_ms, (50, 95, 99)))
-    return {"fps": round(done / spent_s, 2), "frames": done, "p50_ms": p50, "p95_ms": p95, "p99_ms": p99}
+    row = {"fps": round(len(taken_ms) / spent_s, 2), "frames": len(taken_ms), "p50_ms": p50, "p95_ms": p95}
+    return {**row, "p99_ms": p99, "memory_mib": memory[0], "memory_grown_mib": max(memory) - memory[0]}
+
+
+def _memory_mib(engine: FusedEngine) -> int:
+    return memory_in_use_mib() if engine.name in NVIDIA else 0
 
 
 def _table(rows: dict[str, dict[str, float]], provider: str) -> str:
-    lines = [f"{'fused graph':18} {'fps':>8} {'p50 ms':>8} {'p95 ms':>8} {'p99 ms':>8}  with {provider}"]
+    head = f"{'fused graph':26} {'fps':>8} {'p50 ms':>8} {'p95 ms':>8} {'p99 ms':>8} {'MiB':>6} {'grown':>6}"
+    lines = [f"{head}  with {provider}"]
     lines += [
-        f"{name:18} {row['fps']:8.1f} {row['p50_ms']:8.2f} {row['p95_ms']:8.2f} {row['p99_ms']:8.2f}"
+        f"{name:26} {row['fps']:8.1f} {row['p50_ms']:8.2f} {row['p95_ms']:8.2f} {row['p99_ms']:8.2f} "
+        f"{row['memory_mib']:6.0f} {row['memory_grown_mib']:6.0f}"
         for name, row in rows.items()
     ]
     return "\n".join(lines)

@@ -10,6 +10,7 @@ import numpy as np
 from matting_core.engine_names import fallback_order
 from matting_core.engine_onnxruntime import OnnxRuntimeEngine
 from matting_core.engine_openvino import INT8_SUFFIX, PRECISIONS, OpenVinoEngine
+from matting_core.engine_recorded import RecordedEngine
 from matting_core.errors import EngineError, InferenceFailed
 from matting_core.frames import FloatAlpha
 from matting_core.preprocess import Blob
@@ -52,7 +53,7 @@ class Network(NamedTuple):
 
 
 ENGINES: dict[str, Callable[[Path], MattingEngine]] = {
-    "cuda": lambda model: OnnxRuntimeEngine("cuda", model),
+    "cuda": lambda model: RecordedEngine("cuda", model),
     "tensorrt": lambda model: OnnxRuntimeEngine("tensorrt", model),
     "coreml": lambda model: OnnxRuntimeEngine("coreml", model),
     "directml": lambda model: OnnxRuntimeEngine("directml", model),

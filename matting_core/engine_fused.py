@@ -15,17 +15,18 @@ from typing import Any
 import numpy as np
 import platformdirs
 
+from matting_core.device_buffers import TYPES, DeviceBuffer, check_health
 from matting_core.engine_onnxruntime import (
     GPU_MEND,
     NVIDIA,
     PROVIDERS,
+    cuda_options,
     first_line,
+    open_graph,
     prepare_onnxruntime,
-    require_provider,
 )
 from matting_core.errors import EngineError, InferenceFailed, UsageError
 from matting_core.frames import Alpha, FloatAlpha, Image
-from matting_core.fused_buffers import TYPES, DeviceBuffer, check_health
 from matting_core.fused_spec import FusedSpec, Part, YuvFormat
 
 ENGINES = ("cuda", "tensorrt", "cpu")
@@ -41,6 +42,8 @@ class Slot:
     bindings: dict[Part, Any]
     background: int = -1
     """Which of the backgrounds set so far it holds."""
+    composed: bool = False
+    """Whether the canvas is of the frame that it holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +60,10 @@ class Composite:
 class FusedEngine:
     """Frames in, canvases out, on one device, by 'cuda', 'tensorrt' or, to check the others, 'cpu'.
 
-    With smoothing: load → matte → (the caller smooths) → compose → release; without: load → compose → release. `load`
-    and `set_background` may be called on one thread while another computes; the rest belongs to that other one.
-    Where anything fails, no canvas is given: the caller shows a slate.
+    With smoothing: load → matte → (the caller smooths) → compose → collect → release; without, `matte` is left out.
+    Three threads may share the work, each on a slot of its own: one loads and sets the background, the one that built
+    the engine mattes and composes (a recording belongs to its thread), one collects. Where anything fails, no canvas is
+    given: the caller shows a slate.
     """
 
     def __init__(
@@ -89,7 +93,7 @@ class FusedEngine:
         parts: tuple[Part, ...] = ("front", "back") if smoothing else ("whole",)
         cache = cache or platformdirs.user_cache_path("mattecam", appauthor=False) / "tensorrt"
         self._sessions: dict[Part, Any] = {part: self._open(model, part, cache, cuda_graph) for part in parts}
-        self.provider = require_provider(self._sessions[parts[0]], name)
+        self.provider = PROVIDERS[name]  # or `open_graph` would have refused
         self._free: queue.SimpleQueue[Slot] = queue.SimpleQueue()
         for slot in [self._make_slot(index) for index in range(slots)]:
             self._warm_up(slot)
@@ -111,6 +115,7 @@ class FusedEngine:
             slot = self._free.get_nowait()
         except queue.Empty:
             return None
+        slot.composed = False
         try:
             with _inference():
                 slot.buffers["frame"].load(frame)
@@ -135,8 +140,8 @@ class FusedEngine:
         with _inference():
             return slot.buffers["alpha"].download().copy(), slot.buffers["guide"].download().copy()
 
-    def compose(self, slot: Slot, alpha: FloatAlpha | None = None) -> Composite:
-        """The slot's frame on its background. alpha: as `matte` gave it, smoothed; None takes that of the slot.
+    def compose(self, slot: Slot, alpha: FloatAlpha | None = None) -> None:
+        """Lay the slot's frame on its background. alpha: as `matte` gave it, smoothed; None takes that of the slot.
 
         Raises InferenceFailed, ValueError for an alpha of another size.
         """
@@ -145,6 +150,12 @@ class FusedEngine:
             with _inference():
                 slot.buffers["alpha"].load(alpha)
         self._run("back" if "back" in self._sessions else "whole", slot)
+        slot.composed = True
+
+    def collect(self, slot: Slot) -> Composite:
+        """Bring what was composed to the host. Raises InferenceFailed, also for a slot whose frame was not composed."""
+        if not slot.composed:
+            raise InferenceFailed("A frame was asked for that has not been composed.")
         with _inference():
             yuv = {name: slot.buffers[name].download() for name in dict.fromkeys(self.spec.yuv)}
             return Composite(slot.buffers["canvas"].download(), yuv)
@@ -168,24 +179,9 @@ class FusedEngine:
                 check_health(slot.buffers["health"].download())
 
     def _open(self, model: Path, part: Part, cache: Path, cuda_graph: bool) -> Any:
-        """A session in which every node runs on the wanted provider, or EngineError."""
         graph = _build(model, self.spec, part)
-        wanted = PROVIDERS[self.name]
-        options = self._ort.SessionOptions()
-        options.log_severity_level = 4  # its raw error lines become our one sentence below
-        if self.name in NVIDIA:
-            options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         providers = _providers(self.name, cuda_graph, self.spec.half, cache / hashlib.sha256(graph).hexdigest()[:16])
-        try:
-            session = self._ort.InferenceSession(graph, options, providers=providers)
-        except Exception as error:  # onnxruntime's exceptions share no public base class
-            raise EngineError(
-                f"ONNX Runtime cannot run the whole of a frame's way on {wanted}: {first_line(error)}",
-                "Choose the engine auto.",
-            ) from error
-        session.disable_fallback()
-        require_provider(session, self.name)
-        return session
+        return open_graph(self._ort, self.name, graph, providers)
 
     def _make_slot(self, index: int) -> Slot:
         device = "cuda" if self.name in NVIDIA else "cpu"
@@ -232,13 +228,9 @@ def _providers(name: str, cuda_graph: bool, half: bool, cache: Path) -> list[tup
     """The provider and its options; TensorRT hands what it cannot run to CUDA, never to the processor."""
     if name == "cpu":
         return [(PROVIDERS[name], {})]
-    cuda = {
-        "enable_cuda_graph": str(int(cuda_graph and name == "cuda")),
-        "arena_extend_strategy": "kSameAsRequested",  # sizes never change, so nothing beyond them is needed
-        "use_tf32": "0",  # ten bits of fraction would show in 8-bit pictures
-    }
+    cuda = (PROVIDERS["cuda"], cuda_options(half, cuda_graph and name == "cuda"))
     if name == "cuda":
-        return [(PROVIDERS[name], cuda)]
+        return [cuda]
     tensorrt = {
         "trt_engine_cache_enable": "1",
         # By content: TensorRT's own name for an engine does not see that weights have changed.
@@ -248,7 +240,7 @@ def _providers(name: str, cuda_graph: bool, half: bool, cache: Path) -> list[tup
         "trt_fp16_enable": str(int(half)),
         "trt_cuda_graph_enable": str(int(cuda_graph)),
     }
-    return [(PROVIDERS[name], tensorrt), (PROVIDERS["cuda"], cuda)]
+    return [(PROVIDERS[name], tensorrt), cuda]
 
 
 @contextlib.contextmanager

@@ -1,10 +1,8 @@
 """ONNX Runtime: CUDA, TensorRT, CoreML and DirectML where they are present, and any CPU."""
 
 import contextlib
-import ctypes
 import io
 import logging
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import numpy as np
 
 from matting_core.errors import EngineError, InferenceFailed
 from matting_core.frames import FloatAlpha
+from matting_core.nvidia import require_device
 from matting_core.preprocess import Blob
 
 log = logging.getLogger(__name__)
@@ -73,13 +72,43 @@ class OnnxRuntimeEngine:
 def prepare_onnxruntime(name: str) -> Any:
     """The module, with what the engine of that name needs loaded. Raises EngineError where it cannot run here."""
     if name in NVIDIA:
-        _require_nvidia_device()  # before the import, which most people's processors have no use for
+        require_device()  # before the import, which most people's processors have no use for
     ort = _import_onnxruntime()
     if PROVIDERS[name] not in ort.get_available_providers():
         raise EngineError(f"This build of ONNX Runtime has no {PROVIDERS[name]}.", MENDS[name])
     if name in NVIDIA:
         _preload_cuda(ort)
     return ort
+
+
+def cuda_options(half: bool, cuda_graph: bool) -> dict[str, str]:
+    """Of CUDA's provider, for a graph of one size. half: it computes in float16. cuda_graph: it is to be recorded."""
+    return {
+        "enable_cuda_graph": str(int(cuda_graph)),
+        "arena_extend_strategy": "kSameAsRequested",  # sizes never change, so nothing beyond them is needed
+        # Ten bits of fraction, where sums are of float32; of float16, cuDNN is kept from the tensor cores without it.
+        "use_tf32": str(int(half)),
+        "cudnn_conv_algo_search": "HEURISTIC",  # to time them all takes two seconds, and finds none faster
+    }
+
+
+def open_graph(ort: Any, name: str, graph: bytes, providers: list[tuple[str, dict[str, str]]]) -> Any:
+    """A session for a graph that was made here, in which every node runs on the wanted provider, or EngineError."""
+    wanted = PROVIDERS[name]
+    options = ort.SessionOptions()
+    options.log_severity_level = 4  # its raw error lines become our one sentence below
+    if name in NVIDIA:
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    try:
+        session = ort.InferenceSession(graph, options, providers=providers)
+    except Exception as error:  # onnxruntime's exceptions share no public base class
+        raise EngineError(
+            f"ONNX Runtime cannot run the whole of a frame's way on {wanted}: {first_line(error)}",
+            "Choose the engine auto.",
+        ) from error
+    session.disable_fallback()
+    require_provider(session, name)
+    return session
 
 
 def require_provider(session: Any, name: str) -> str:
@@ -107,23 +136,6 @@ def _import_onnxruntime() -> Any:
     onnxruntime.set_default_logger_severity(4)
     onnxruntime.disable_telemetry_events()  # for versions that do not know the variable in matting_core/__init__.py
     return onnxruntime
-
-
-def _require_nvidia_device() -> None:
-    """Ask the driver itself, because a CUDA build without a device falls back to the CPU in silence."""
-    library = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
-    count = ctypes.c_int(0)
-    try:
-        driver = ctypes.CDLL(library)
-        works = driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0
-    except (OSError, AttributeError) as error:
-        raise EngineError(
-            "This machine has no NVIDIA driver, so CUDA cannot work.", "Install the driver, or choose the engine auto."
-        ) from error
-    if not works or count.value < 1:
-        raise EngineError(
-            "The NVIDIA driver finds no usable GPU.", "Check it with nvidia-smi, or choose the engine auto."
-        )
 
 
 def _preload_cuda(ort: Any) -> None:

@@ -21,12 +21,12 @@ from matting_core.fused_network import OPSET, load_network, network_names
 from matting_core.fused_ops import (
     GraphWriter,
     area,
+    bilinear,
     box_mean,
     box_sum,
     halve,
     linear,
-    linear_words,
-    remap_words,
+    nearly_linear,
     shrink,
 )
 from matting_core.fused_spec import FusedSpec, Part
@@ -35,10 +35,10 @@ from matting_core.preprocess import SURE
 SMALLEST = 96
 """Pixels: the widest average reaches four pixels around at a sixteenth of the size."""
 
-# BT.601 in limited range, B, G, R, in 2⁻²⁰: OpenCV's integers (cv2.COLOR_BGR2YUV_I420).
-_LUMA = (102760, 528482, 269484)
+# BT.601 in limited range, of B, G and R: OpenCV's integers (cv2.COLOR_BGR2YUV_I420), in 2⁻²⁰.
+_LUMA = ((102760, 528482, 269484),)
 _CHROMA = ((460324, -305135, -155188), (-74448, -385875, 460324))
-_YUV_SHIFT = 20
+_YUV_UNIT = 1 << 20
 
 
 def build_fused(model: Path, spec: FusedSpec, part: Part = "whole") -> onnx.ModelProto:
@@ -87,7 +87,11 @@ def _value(name: str, shape: tuple[int, ...], kind: int) -> onnx.ValueInfoProto:
 
 
 class _Fused:
-    """Writes the stages one behind the other. Pictures inside are float32 1×C×H×W, whole values 0…255."""
+    """Writes the stages one behind the other. Pictures inside are 1×C×H×W, whole values 0…255.
+
+    At the frame's size they are float16 if `half`: 8-bit levels and their quarters are exact in it, half the bytes have
+    to be moved, and what rounding does to the blend stays below half a level. Elsewhere they are float32.
+    """
 
     def __init__(self, spec: FusedSpec) -> None:
         self.spec = spec
@@ -95,13 +99,16 @@ class _Fused:
         self.outputs: list[onnx.ValueInfoProto] = []
         self.opset = OPSET
         self.ir_version = 8  # of operator set 18
+        self._wide = TensorProto.FLOAT16 if spec.half else TensorProto.FLOAT
+        self._kind = np.dtype(np.float16 if spec.half else np.float32)
         self._frame = self._planes("frame", spec.size)
+        self._halved = ""
         self._small = ""
 
     def matte(self, network: onnx.ModelProto) -> None:
         """frame → alpha at the network's size, and its health."""
         g, (height, width) = self.graph, self.spec.network
-        self._small = shrink(g, self._frame, self.spec.size, self.spec.network)
+        self._small = self._shrunk()
         rgb = g.add("Gather", self._small, g.constant(np.array([2, 1, 0], np.int64)), axis=1)
         centred = g.add("Sub", rgb, g.number(127.5))
         source, matte = network_names(network)
@@ -122,8 +129,8 @@ class _Fused:
     def compose(self, alpha: str) -> None:
         """frame, alpha at the network's size and background → canvas, and its YUV forms."""
         g, size = self.graph, self.spec.size
-        matte = self._restore(alpha)
-        unit = g.add("Div", matte, g.number(255))
+        matte = g.cast(self._restore(alpha), self._wide)
+        unit = g.add("Div", matte, self._number(255))
         colour = self._foreground(matte, unit) if self.spec.decontaminate else self._frame
         behind = self._planes("background", size)
         blend = g.add("Mul", g.add("Sub", colour, behind), unit)
@@ -132,13 +139,30 @@ class _Fused:
         if self.spec.yuv:
             self._give_yuv(canvas)
 
+    def _number(self, value: float) -> str:
+        """A constant to reckon with at the frame's size."""
+        return self.graph.constant(np.array(value, self._kind))
+
     def _planes(self, name: str, size: tuple[int, int]) -> str:
-        """An uint8 H×W×3 input as float32 1×3×H×W."""
+        """An uint8 H×W×3 input as 1×3×H×W."""
         planes = self.graph.add("Transpose", name, perm=[2, 0, 1])
-        return self.graph.cast(self.graph.reshape(planes, (1, 3, *size)), TensorProto.FLOAT)
+        return self.graph.cast(self.graph.reshape(planes, (1, 3, *size)), self._wide)
+
+    def _half(self) -> str:
+        """`preprocess.halve` of the frame, float32; made once."""
+        if not self._halved:
+            self._halved = halve(self.graph, self._frame, self.spec.size)
+        return self._halved
+
+    def _shrunk(self) -> str:
+        """`preprocess.shrink` of the frame, float32."""
+        size, to = self.spec.size, self.spec.network
+        if size[0] < 2 * to[0] or size[1] < 2 * to[1]:
+            return shrink(self.graph, self.graph.cast(self._frame, TensorProto.FLOAT), size, to)
+        return shrink(self.graph, self._half(), half_size(size), to)
 
     def _restore(self, alpha: str) -> str:
-        """`preprocess.restore_alpha`: rounded to 0…255, made sure where it nearly is, then enlarged."""
+        """`preprocess.restore_alpha`: rounded to 0…255, made sure where it nearly is, then enlarged; float32."""
         g, size, network = self.graph, self.spec.size, self.spec.network
         scaled = g.add("Round", g.add("Mul", g.reshape(alpha, (1, 1, *network)), g.number(255)))
         # SURE_LEVELS in arithmetic, as a level that is no number cannot be looked up in a table.
@@ -152,64 +176,71 @@ class _Fused:
     def _foreground(self, matte: str, unit: str) -> str:
         """`foreground.foreground_at` for every pixel."""
         g = self.graph
-        half = half_size(self.spec.size)
-        quarter = half_size(half)
-        picture, alpha = (halve(g, halve(g, values, self.spec.size), half) for values in (self._frame, matte))
-        plates = [self._plate(picture, alpha, kind, quarter) for kind in (rule.PERSON, rule.ROOM)]
-        full = remap_words(g, g.add("Concat", *plates, axis=1), 8, quarter, self.spec.size)
-        near, near_weight, far, far_weight = g.split(full, [3, 1, 3, 1], axis=1)
-        person = g.add("Mul", near, g.add("Div", g.number(255), near_weight))
-        room = g.add("Mul", far, g.add("Div", g.number(255), far_weight))
+        plates = [self._enlarged(part) for part in self._plates(matte)]
+        near, near_weight, far, far_weight = plates
+        person = g.add("Mul", near, g.add("Div", self._number(255), near_weight))
+        room = g.add("Mul", far, g.add("Div", self._number(255), far_weight))
         # I − B̂ − α(F̂ − B̂), the order of sums as in foreground_at.
         mixed = g.add("Mul", g.add("Sub", person, room), unit)
         residual = g.add("Sub", g.add("Sub", self._frame, room), mixed)
         colour = g.add("Add", person, g.add("Mul", residual, unit))
-        return g.add("Clip", colour, g.number(0), g.number(255))
+        return g.add("Clip", colour, self._number(0), self._number(255))
 
-    def _plate(self, picture: str, alpha: str, kind: tuple[int, int], size: tuple[int, int]) -> str:
-        """`foreground._plate`: summed colours of the pixels of a kind, and their weight."""
+    def _enlarged(self, plate: str) -> str:
+        """Part of a plate where the compositor samples it, at the frame's size; its fractions are kept."""
+        return bilinear(self.graph, self.graph.cast(plate, self._wide), self.spec.size)
+
+    def _plates(self, matte: str) -> list[str]:
+        """`foreground.estimate_plates`: the person's colours and weight, and the room's; float32.
+
+        Both are made at once, as the two of a batch: kernels for pictures this small cost by the number.
+        """
         g = self.graph
+        half = half_size(self.spec.size)
+        picture, alpha = (halve(g, values, half) for values in (self._half(), halve(g, matte, self.spec.size)))
         lowest, highest = (g.add(what, alpha, keepdims=1) for what in ("ReduceMin", "ReduceMax"))
-        lower, upper = g.add("Min", highest, g.number(kind[0])), g.add("Max", lowest, g.number(kind[1]))
+        least, most = np.array([rule.PERSON, rule.ROOM], np.float32).T.reshape(2, 2, 1, 1, 1)
+        lower, upper = g.add("Min", highest, g.constant(least)), g.add("Max", lowest, g.constant(most))
         inside = g.add("And", g.add("GreaterOrEqual", alpha, lower), g.add("LessOrEqual", alpha, upper))
-        chosen = g.cast(inside, TensorProto.FLOAT)
-        weight = g.add("Mul", chosen, g.number(255))
-        selected = g.add("Concat", g.add("Mul", picture, chosen), weight, axis=1)
+        full = g.constant(np.full((1, 1, *half_size(half)), 255, np.float32))
+        picture = g.add("Concat", picture, full, axis=1)
+        selected = g.add("Mul", picture, g.cast(inside, TensorProto.FLOAT))
+        sums = self._sums(selected, half_size(half))
+        person, room = g.split(sums, [1, 1], axis=0)
+        return [*g.split(person, [3, 1], axis=1), *g.split(room, [3, 1], axis=1)]
+
+    def _sums(self, selected: str, size: tuple[int, int]) -> str:
+        """`foreground._plate`: summed colours of the selected pixels, near ones first, then far, then all."""
+        g = self.graph
         near = box_sum(g, selected, rule.NEAR[0])
-        eighth = half_size(size)
-        sparse = halve(g, halve(g, selected, size), eighth)
+        sparse = selected
+        for larger in (size, half_size(size)):
+            sparse = halve(g, sparse, larger)
         everyone = g.add("ReduceMean", selected, g.constant(np.array([2, 3], np.int64)), keepdims=1)
         spread = g.add("Mul", everyone, g.number(rule.GLOBAL_WEIGHT))
         far = g.add("Add", box_mean(g, sparse, rule.FAR[0]), spread)
         far_weight = g.slice(far, {1: (3, 4, 1)})
-        far = g.add("Mul", far, g.add("Div", g.number(255 * rule.FAR_WEIGHT), far_weight))
-        far = g.add("Round", g.add("Mul", far, g.number(rule.NEAR[0] * rule.NEAR[1])))
-        return g.add("Add", near, linear_words(g, far, half_size(eighth), size))
+        whole = 255 * rule.FAR_WEIGHT * rule.NEAR[0] * rule.NEAR[1]
+        far = g.add("Round", g.add("Mul", far, g.add("Div", g.number(whole), far_weight)))
+        return g.add("Add", near, nearly_linear(g, far, size))
 
     def _give_yuv(self, canvas: str) -> None:
         """The canvas as OpenCV converts it: chroma is that of the upper left pixel of each four."""
         g, (height, width) = self.graph, self.spec.size
-        whole = g.cast(canvas, TensorProto.INT32)
-        luma = g.reshape(self._weighted(whole, _LUMA, 16), (height, width))
-        corners = g.slice(whole, {2: (0, height, 2), 3: (0, width, 2)})
-        blue, red = (self._weighted(corners, weights, 128) for weights in _CHROMA)
+        luma = g.reshape(self._mixed(canvas, _LUMA, 16, 1), (height, width))
+        planes = self._mixed(canvas, _CHROMA, 128, 2)
         for name in dict.fromkeys(self.spec.yuv):
-            chroma = g.add("Concat", blue, red, axis=1)
-            if name == "nv12":
-                chroma = g.add("Transpose", chroma, perm=[0, 2, 3, 1])
+            chroma = g.add("Transpose", planes, perm=[0, 2, 3, 1]) if name == "nv12" else planes
             packed = g.add("Concat", luma, g.reshape(chroma, (height // 2, width)), axis=0, name=name)
             self._give(name, packed, (height * 3 // 2, width), TensorProto.UINT8)
 
-    def _weighted(self, whole: str, weights: tuple[int, ...], offset: int) -> str:
-        """A colour plane of YUV as uint8: the weighted sum over B, G and R, rounded."""
+    def _mixed(self, canvas: str, weights: tuple[tuple[int, ...], ...], offset: int, step: int) -> str:
+        """Planes of YUV as uint8: weighted sums over B, G and R of every step-th pixel, rounded."""
         g = self.graph
-        terms = [
-            g.add("Mul", g.slice(whole, {1: (channel, channel + 1, 1)}), g.integer(weight))
-            for channel, weight in enumerate(weights)
-        ]
-        total = g.add("Add", g.add("Add", terms[0], terms[1]), terms[2])
-        total = g.add("Add", total, g.integer((offset << _YUV_SHIFT) + (1 << (_YUV_SHIFT - 1))))
-        return g.cast(g.add("Div", total, g.integer(1 << _YUV_SHIFT)), TensorProto.UINT8)
+        kernel = np.array(weights, np.float64).reshape(-1, 3, 1, 1) / _YUV_UNIT
+        middle = np.full(len(weights), offset + 0.5)  # what is cut off is then rounded
+        parts = (g.constant(values.astype(self._kind)) for values in (kernel, middle))
+        return g.cast(g.add("Conv", canvas, *parts, kernel_shape=[1, 1], strides=[step, step]), TensorProto.UINT8)
 
     def _give_picture(self, name: str, planes: str, size: tuple[int, int]) -> None:
         g = self.graph

@@ -14,7 +14,6 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from matting_core.frames import Array, half_size
-from matting_core.runs import centres
 
 _ONE = 2048
 """OpenCV's weights of 8-bit bilinear interpolation have 11 bits of fraction."""
@@ -114,39 +113,23 @@ def linear(graph: GraphWriter, image: str, size: tuple[int, int], to: tuple[int,
 
 
 def halve(graph: GraphWriter, image: str, size: tuple[int, int]) -> str:
-    """`preprocess.halve`: half the size, rounded up."""
-    return linear(graph, image, size, half_size(size))
+    """`preprocess.halve`: half the size, rounded up. Also of a picture in float16; the half is float32."""
+    if size[0] % 2 or size[1] % 2:
+        return linear(graph, image, size, half_size(size))
+    return _mean_of_four(graph, image)
 
 
-def linear_words(graph: GraphWriter, values: str, size: tuple[int, int], to: tuple[int, int]) -> str:
-    """cv2.resize with INTER_LINEAR of 16-bit whole numbers, as OpenCV's builds for x86 mix them (by IPP).
-
-    Other builds have another order of sums, and one next to a half may then be rounded the other way.
-    """
-    scales = [length / goal for length, goal in zip(size, to, strict=True)]
-    at = [(np.arange(goal) + 0.5) * scale - 0.5 for goal, scale in zip(to, scales, strict=True)]
-    return _mixed(graph, values, size, (at[0], at[1]))
+def nearly_linear(graph: GraphWriter, values: str, to: tuple[int, int]) -> str:
+    """The same with real weights, rounded: at times a level beside OpenCV's, in two kernels instead of many."""
+    return graph.add("Floor", graph.add("Add", bilinear(graph, values, to), graph.number(0.5)))
 
 
-def remap_words(graph: GraphWriter, values: str, channels: int, size: tuple[int, int], to: tuple[int, int]) -> str:
-    """cv2.remap of 16-bit whole numbers, enlarged with aligned pixel centres, at the float32 positions of `Runs`."""
-    if to == (4 * size[0], 4 * size[1]):  # weights are eighths then, and every order of sums is exact
-        sizes = graph.constant(np.array([1, channels, *to], np.int64))
-        grown = graph.add("Resize", values, "", "", sizes, mode="linear", coordinate_transformation_mode="half_pixel")
-        return graph.add("Round", grown)
-    return _mixed(graph, values, size, (centres(to[0], size[0]), centres(to[1], size[1])))
-
-
-def _mixed(graph: GraphWriter, values: str, size: tuple[int, int], at: tuple[Array, Array]) -> str:
-    """Bilinear values at these rows and columns, a + t(b − a) across and then down, rounded to whole numbers."""
-    for axis, shape in ((3, (1, 1, 1, -1)), (2, (1, 1, -1, 1))):
-        where, last = at[axis - 2], size[axis - 2] - 1
-        first = np.floor(where)
-        pair = (np.clip(index, 0, last).astype(np.int64) for index in (first, first + 1))
-        one, other = (graph.add("Gather", values, graph.constant(index), axis=axis) for index in pair)
-        share = graph.constant((where - first).astype(np.float32).reshape(shape))
-        values = graph.add("Add", one, graph.add("Mul", graph.add("Sub", other, one), share))
-    return graph.add("Round", values)
+def bilinear(graph: GraphWriter, values: str, to: tuple[int, int]) -> str:
+    """Bilinear values with aligned pixel centres, as they come: where `Runs` has cv2.remap sample a plate."""
+    sides = graph.constant(np.array(to, np.int64))
+    return graph.add(
+        "Resize", values, "", "", sides, axes=[2, 3], mode="linear", coordinate_transformation_mode="half_pixel"
+    )
 
 
 def box_mean(graph: GraphWriter, values: str, side: int) -> str:
@@ -163,7 +146,7 @@ def box_sum(graph: GraphWriter, values: str, side: int) -> str:
 
 
 def _mean_of_four(graph: GraphWriter, image: str) -> str:
-    mean = graph.add("AveragePool", image, kernel_shape=[2, 2], strides=[2, 2])
+    mean = graph.cast(graph.add("AveragePool", image, kernel_shape=[2, 2], strides=[2, 2]), TensorProto.FLOAT)
     return graph.add("Floor", graph.add("Add", mean, graph.number(0.5)))
 
 

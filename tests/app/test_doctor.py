@@ -192,7 +192,7 @@ def test_the_shipped_network_runs_on_this_processor() -> None:
 def engines(monkeypatch: pytest.MonkeyPatch, driver: bool, **works: bool) -> dict[str, str]:
     results = {name: (ok, "text", "mend") for name, ok in works.items()}
     monkeypatch.setattr(doctor_packages, "probe", lambda kind, names: results)
-    monkeypatch.setattr(doctor_packages, "has_nvidia_driver", lambda: driver)
+    monkeypatch.setattr(doctor_packages, "has_driver", lambda: driver)
     return {finding.key: finding.state for finding in doctor_packages.check_engines()}
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from app.cli import main
-from app.fused_bench import _measure
+from app.fused_bench import SLOTS, _measure
 from matting_core.engine_fused import FusedEngine
 from matting_core.errors import MediaError
 from matting_core.frames import Image
@@ -23,7 +23,12 @@ def test_it_measures_with_and_without_smoothing(capsys: pytest.CaptureFixture[st
     assert result["provider"] == "CPUExecutionProvider"
     assert result["precision"] == "fp32"
     assert result["frame_size"] == "160x96"
-    assert list(result["rows"]) == ["smoothing off", "smoothing motion"]
+    assert list(result["rows"]) == [
+        "smoothing off",
+        "smoothing off, 60 fps",
+        "smoothing motion",
+        "smoothing motion, 60 fps",
+    ]
     for row in result["rows"].values():
         assert row["frames"] >= 1
         assert 0 < row["p50_ms"] <= row["p95_ms"] <= row["p99_ms"]
@@ -37,13 +42,13 @@ def test_it_says_which_engines_there_are(capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize("smoothing", ["off", "ofd"])
 def test_a_source_that_breaks_ends_the_measurement_and_its_thread(smoothing: str, tmp_path: Path) -> None:
     def pictures() -> Iterator[Image]:
-        for level in range(4):
-            yield np.full((96, 160, 3), 40 * level, np.uint8)
+        for level in range(9):
+            yield np.full((96, 160, 3), 20 * level, np.uint8)
         raise MediaError("The film has torn.")
 
     spec = FusedSpec((96, 160), (96, 160))
     tiny = write_network(tmp_path / "tiny.onnx")
-    engine = FusedEngine("cpu", tiny, spec, smoothing=smoothing != "off", slots=3)
+    engine = FusedEngine("cpu", tiny, spec, smoothing=smoothing != "off", slots=SLOTS)
     with pytest.raises(MediaError, match="torn"):
         _measure(engine, pictures(), 60.0, smoothing)
     engine.close()

@@ -163,11 +163,3 @@ def test_what_is_no_matte_is_refused(bad: float) -> None:
 
     with pytest.raises(InferenceFailed, match="no matte"):
         checked_predict(Broken(), np.zeros((1, 3, 32, 32), np.float32))
-
-
-@pytest.mark.gpu
-def test_cuda_agrees_with_the_processor() -> None:
-    gpu, cpu = create_engine("cuda", MODEL), create_engine("cpu", MODEL)
-    blob = to_blob(shrink(PORTRAIT, (512, 512)))
-    assert gpu.provider == "CUDAExecutionProvider"
-    assert float(np.abs(checked_predict(gpu, blob) - checked_predict(cpu, blob)).max()) < 5e-3

@@ -74,14 +74,16 @@ def test_area_interpolation_rounds_halves_as_opencv_does() -> None:
     np.testing.assert_array_equal(answer, cv2.resize(image, (640, 480), interpolation=cv2.INTER_AREA))
 
 
-@pytest.mark.parametrize(("size", "to"), [((23, 40), (90, 160)), ((30, 53), (120, 212)), ((16, 27), (61, 108))])
-def test_sums_in_16_bits_are_enlarged_as_opencv_does(size: Size, to: Size) -> None:
-    """Builds of OpenCV order their sums differently: those next to a half may fall to either side."""
+@pytest.mark.parametrize(
+    ("size", "to"), [((23, 40), (90, 160)), ((30, 53), (120, 212)), ((16, 27), (61, 108)), ((135, 240), (68, 120))]
+)
+def test_sums_in_16_bits_are_resized_nearly_as_opencv_does(size: Size, to: Size) -> None:
+    """Those at a half, of which small whole numbers have many, may fall to either side."""
     sums = noise(*size, 4).astype(np.uint16)
     expected = cv2.resize(sums, to[::-1]).astype(np.float32)
-    difference = np.abs(run(lambda graph, values: fused_ops.linear_words(graph, values, size, to), sums) - expected)
+    difference = np.abs(run(lambda graph, values: fused_ops.nearly_linear(graph, values, to), sums) - expected)
     assert float(difference.max()) <= 1
-    assert float((difference > 0).mean()) < 2e-3
+    assert float((difference > 0).mean()) < 2e-2
 
 
 @pytest.mark.parametrize(("size", "to"), [((90, 160), (360, 640)), ((61, 108), (242, 430)), ((61, 107), (241, 427))])
@@ -93,10 +95,8 @@ def test_plates_are_sampled_where_the_compositor_does(size: Size, to: Size) -> N
     )
     where = np.meshgrid(columns, rows)
     expected = cv2.remap(sums, *where, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
-    answer = run(lambda graph, values: fused_ops.remap_words(graph, values, 4, size, to), sums)
-    difference = np.abs(answer - expected)
-    assert float(difference.max()) <= 1
-    assert float((difference > 0).mean()) < 1e-4
+    answer = run(lambda graph, values: fused_ops.bilinear(graph, values, to), sums)
+    assert float(np.abs(answer - expected).max()) <= 0.51, "the compositor's are rounded"
 
 
 def test_boxes_mirror_the_picture_beyond_its_border() -> None:

@@ -1,11 +1,17 @@
-"""Buffers of fixed size and address on a device, each with a host side in pinned memory where that is to be had."""
+"""Buffers of fixed size and address on a device, each with a host side in pinned memory."""
 
+import logging
+import mmap
+import weakref
 from typing import Any
 
 import numpy as np
 
 from matting_core.errors import InferenceFailed
 from matting_core.frames import Array
+from matting_core.nvidia import pin_pages, unpin_pages
+
+log = logging.getLogger(__name__)
 
 TYPES: dict[str, type[np.generic]] = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}
 
@@ -17,13 +23,13 @@ class DeviceBuffer:
     """
 
     def __init__(self, ort: Any, device: str, shape: tuple[int, ...], kind: type[np.generic]) -> None:
-        """device: 'cpu' or 'cuda'."""
-        self._host = _host_value(ort, device, shape, kind)
-        self.value: Any = self._host  # what is bound
-        if device != "cpu":
-            self.value = ort.OrtValue.ortvalue_from_shape_and_type(shape, kind, device, 0)
-        self.host: Array = self._host.numpy()
-        self.host.fill(0)
+        """device: 'cpu' or 'cuda', on a thread that has used the GPU."""
+        on_host = device == "cpu"
+        self.host: Array = np.zeros(shape, kind) if on_host else pinned_array(shape, kind)
+        self._host = ort.OrtValue.ortvalue_from_numpy(self.host)
+        self.value: Any = (  # what is bound
+            self._host if on_host else ort.OrtValue.ortvalue_from_shape_and_type(shape, kind, device, 0)
+        )
         self.upload()
 
     def load(self, array: Array) -> None:
@@ -49,23 +55,18 @@ class DeviceBuffer:
         return self.host
 
 
-def _host_value(ort: Any, device: str, shape: tuple[int, ...], kind: type[np.generic]) -> Any:
-    """Memory of the host as a tensor: pinned, so that the GPU copies it by itself, where ONNX Runtime offers that."""
-    if device != "cpu":
-        memory = _pinned_memory(ort)
-        if memory is not None:
-            return ort.OrtValue.ortvalue_from_shape_and_type(shape, kind, memory_info=memory)
-    return ort.OrtValue.ortvalue_from_shape_and_type(shape, kind, "cpu", 0)
+def pinned_array(shape: tuple[int, ...], kind: type[np.generic]) -> Array:
+    """A new array of zeros that the GPU reads and writes by itself, on a thread that has used the GPU.
 
-
-def _pinned_memory(ort: Any) -> Any:
-    """Where CUDA's provider allocates memory that both sides reach; None before ONNX Runtime 1.23 or without a GPU."""
-    if not hasattr(ort, "get_ep_devices") or not hasattr(ort, "OrtDeviceMemoryType"):
-        return None
-    for found in ort.get_ep_devices():
-        if found.ep_name == "CUDAExecutionProvider":
-            return found.memory_info(ort.OrtDeviceMemoryType.HOST_ACCESSIBLE)
-    return None
+    It is an ordinary one where the driver pins no pages. They are let go with the last view of it.
+    """
+    size = int(np.prod(shape)) * np.dtype(kind).itemsize
+    pages = np.frombuffer(mmap.mmap(-1, size), np.uint8)  # of its own, as pages are pinned as a whole
+    if pin_pages(pages.ctypes.data, size):
+        weakref.finalize(pages, unpin_pages, pages.ctypes.data).atexit = False
+    else:
+        log.info("the driver pins no memory of %s bytes", size)
+    return pages.view(kind).reshape(shape)
 
 
 def check_health(figures: Array) -> None:
