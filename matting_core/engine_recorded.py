@@ -4,6 +4,7 @@ To tell the GPU of each of some 300 kernels takes the processor longer than the 
 """
 
 import logging
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -25,79 +26,121 @@ from matting_core.preprocess import Blob
 
 log = logging.getLogger(__name__)
 
-MOST_RECORDINGS = 4
-"""Of sizes, of which each takes room on the GPU: a live picture needs one, a still one two."""
-_WARM_UPS = 3  # kernels are chosen, the CUDA graph is recorded, and it is replayed
+RECORD_AFTER = 8
+"""Frames of one size in a row: a live picture, not the stills of a folder."""
+
+CHECKED = 4
+"""Frames that are computed both ways: ONNX Runtime runs a session once or twice before it records and replays it."""
+FARTHEST = 0.01
+"""Mean |α| by which a recording may differ there; float16 is some 2·10⁻⁵ off."""
+
+Size = tuple[int, int]
 
 
 class RecordedEngine(OnnxRuntimeEngine):
     """MattingEngine by 'cuda' or, to check it, 'cpu'.
 
-    What cannot be recorded, or does not fit into float16, is computed in float32 and kernel by kernel, as the file is.
+    Frames are computed as the file is, in float32, until the recording is ready, which a thread of its own prepares.
+    So it stays where the network cannot be recorded, or where the recording's mattes are not those of the file.
     """
 
     def __init__(self, name: str, model: Path) -> None:
         super().__init__(name, model)
         self._model = model
-        self._recordings: dict[tuple[int, int], _Recording | None] = {}
+        self._size: Size = (0, 0)
+        self._seen = 0
+        self._preparing: threading.Thread | None = None
+        self._recording: _Recording | None = None
 
     def predict(self, blob: Blob) -> FloatAlpha:
         """See MattingEngine.predict."""
         size = (blob.shape[2], blob.shape[3])
-        if self._session is not None and size not in self._recordings:
-            while len(self._recordings) >= MOST_RECORDINGS:
-                del self._recordings[next(iter(self._recordings))]
-            self._recordings[size] = self._record(size)
-        recording = self._recordings.get(size)
-        if recording is None:
+        self._seen = self._seen + 1 if size == self._size else 1
+        self._size = size
+        if self._seen == RECORD_AFTER:
+            self._prepare(size)
+        recording = self._recording
+        if self._session is None or recording is None or recording.size != size:
             return super().predict(blob)
-        alpha = recording.replay(blob)
-        if np.isfinite(alpha.sum()):
-            return alpha
-        log.warning("%s exceeds float16 and goes on in float32", self._model.name)
-        self._recordings[size] = None
+        try:
+            alpha = recording.replay(blob)
+        except InferenceFailed as error:
+            return self._give_up(str(error), blob)
+        if not np.isfinite(alpha.sum()):
+            return self._give_up("it exceeds float16", blob)
+        if recording.checked < CHECKED:
+            expected = super().predict(blob)
+            recording.checked += 1
+            if float(np.abs(alpha - expected).mean()) > FARTHEST:
+                return self._give_up("its mattes are others", blob)
+        return alpha
+
+    def _give_up(self, why: str, blob: Blob) -> FloatAlpha:
+        log.warning("the recording of %s is given up: %s", self._model.name, why)
+        self._recording = None
         return super().predict(blob)
+
+    def wait(self) -> None:
+        """Until the recording that is being prepared is ready."""
+        if self._preparing is not None:
+            self._preparing.join()
 
     def close(self) -> None:
         """See MattingEngine.close."""
+        self.wait()
         super().close()
-        self._recordings.clear()
+        self._preparing = self._recording = None
 
-    def _record(self, size: tuple[int, int]) -> "_Recording | None":
+    def _prepare(self, size: Size) -> None:
+        self.wait()
+        self._recording = None
+        self._preparing = threading.Thread(target=self._record, args=(size,), name="mattecam-record", daemon=True)
+        self._preparing.start()
+
+    def _record(self, size: Size) -> None:
         try:
-            return _Recording(self.name, self._model, size)
+            self._recording = _Recording(self.name, self._model, size)
         except (MattecamError, ImportError) as error:
             log.info("%s is not recorded: %s", self._model.name, error)
-            return None
 
 
 class _Recording:
-    """The network at one size, (height, width), with its input and output at fixed addresses."""
+    """The network at one size, (height, width), with its input and output at fixed addresses.
 
-    def __init__(self, name: str, model: Path, size: tuple[int, int]) -> None:
+    It may be built on another thread than the one that replays it. The recording itself, which belongs to a thread and
+    bears no work on others, is made by ONNX Runtime in the first calls of `replay`.
+    """
+
+    def __init__(self, name: str, model: Path, size: Size) -> None:
         """Raises MattecamError, and ImportError without the package onnx."""
         from matting_core.fused_network import load_network, network_names
 
-        ort = prepare_onnxruntime(name)
+        self.size = size
+        self.checked = 0
+        self._ort = prepare_onnxruntime(name)
         network = load_network(model, size, half=True)
         source, matte = network_names(network)
         options = cuda_options(half=True, cuda_graph=True) if name in NVIDIA else {}
-        self._session: Any = open_graph(ort, name, network.SerializeToString(), [(PROVIDERS[name], options)])
+        self._session: Any = open_graph(self._ort, name, network.SerializeToString(), [(PROVIDERS[name], options)])
         device = "cuda" if name in NVIDIA else "cpu"
-        self._blob = DeviceBuffer(ort, device, (1, 3, *size), np.float32)
-        self._alpha = DeviceBuffer(ort, device, (1, 1, *size), np.float32)
+        self._blob = DeviceBuffer(self._ort, device, (1, 3, *size), np.float32)
+        self._alpha = DeviceBuffer(self._ort, device, (1, 1, *size), np.float32)
         self._binding = self._session.io_binding()
         self._binding.bind_ortvalue_input(source, self._blob.value)
         self._binding.bind_ortvalue_output(matte, self._alpha.value)
-        for _ in range(_WARM_UPS):
-            self.replay(np.zeros((1, 3, *size), np.float32))
+        unrecorded = self._ort.RunOptions()
+        unrecorded.add_run_config_entry("gpu_graph_id", "-1")
+        self._run(unrecorded)  # kernels are chosen here, which is what takes its time
 
     def replay(self, blob: Blob) -> FloatAlpha:
         """Alpha, float32 h×w, new. Raises InferenceFailed."""
+        self._blob.load(blob)
+        self._run(None)
+        alpha: FloatAlpha = self._alpha.download()[0, 0].copy()
+        return alpha
+
+    def _run(self, options: Any) -> None:
         try:
-            self._blob.load(blob)
-            self._session.run_with_iobinding(self._binding)
-            alpha: FloatAlpha = self._alpha.download()[0, 0].copy()
+            self._session.run_with_iobinding(self._binding, options)
         except Exception as error:  # onnxruntime's exceptions share no public base class
             raise InferenceFailed(f"ONNX Runtime failed on a frame: {first_line(error)}") from error
-        return alpha

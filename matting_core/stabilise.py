@@ -76,12 +76,14 @@ class OneFrameDelay:
 
 
 class MotionAware:
-    """Causal smoothing only where the picture stands still: no delay, no lag and no trail behind what moves.
+    """Causal smoothing only where the picture stands still: no delay, and no trail behind what moves.
 
-    Each pixel keeps a share of its earlier alpha. The share falls to nothing where the pixel differs from the frame
-    before by more than the camera's noise, or has drifted from the picture that its smoothed alpha stands for; that
-    picture is smoothed with the same shares, so that slow changes add up until they show. The share comes back over
-    the next frames only: the network's alpha is softer than the edge that passed, and needs these to arrive.
+    A still pixel's alpha goes only as far as this frame's and the last one's agree: what one frame says by itself is
+    not believed. And each pixel keeps a share of its earlier alpha. The share falls to nothing where the pixel differs
+    from the frame before by more than the camera's noise, or has drifted from the picture that its smoothed alpha
+    stands for; that picture is smoothed with the same shares, so that slow changes add up until they show. The share
+    comes back over the next frames only: the network's alpha is softer than the edge that passed, and needs these to
+    arrive.
     The noise is measured, so that a dark room's grain does not pass for motion.
     """
 
@@ -96,6 +98,7 @@ class MotionAware:
     SETTLE = 0.3
     """Trust that a still pixel gains with each frame; smoothing starts beyond WAIT and is full at WAIT + 1."""
     WAIT = 0.5
+    WAIT_LEVEL = round(255 * WAIT / (1 + WAIT))
     NOISE_CAP = 3.0
     CUT = 0.6
     """Share of moving pixels from which on everything is new."""
@@ -129,9 +132,15 @@ class MotionAware:
         still = cv2.addWeighted(unrest, -255 / calm, unrest, 0, 510, dst=unrest)
         trust = cv2.add(past.trust, self._gain, dst=self._level("trust"))
         cv2.multiply(trust, still, dst=trust, scale=1 / 255)
-        keep = self._keep(trust, cv2.compare(alpha, past.alpha, cv2.CMP_LT, dst=drift))
+        unsettled = cv2.threshold(trust, self.WAIT_LEVEL, 255, cv2.THRESH_BINARY_INV, dst=drift)[1]
+        agreed = self._agreed(alpha, past, unsettled)
+        keep = self._keep(trust, cv2.compare(agreed, past.alpha, cv2.CMP_LT, dst=drift))
         self._past = _Past(
-            self._kept("alpha", past.alpha, alpha, keep), guide, self._kept("luma", past.reference, grey, keep), trust
+            self._kept("alpha", past.alpha, agreed, keep),
+            alpha,
+            guide,
+            self._kept("luma", past.reference, grey, keep),
+            trust,
         )
         self._odd = not self._odd
         return self._past.alpha, frame
@@ -144,7 +153,7 @@ class MotionAware:
     def _anew(self, alpha: FloatAlpha, guide: Image) -> FloatAlpha:
         """Begin again with this frame; its alpha."""
         luma = cv2.cvtColor(guide, cv2.COLOR_BGR2GRAY).astype(np.float32)
-        self._past = _Past(alpha, guide, luma, np.zeros(alpha.shape, np.uint8))
+        self._past = _Past(alpha, alpha, guide, luma, np.zeros(alpha.shape, np.uint8))
         return alpha
 
     def _measure_noise(self, change: Array) -> None:
@@ -160,6 +169,13 @@ class MotionAware:
         blue, green, red = cv2.split(colours, list(self._buffers.get("planes", (3, *guide.shape[:2]))))
         total = cv2.addWeighted(blue, 4 / 3, green, 4 / 3, 0, dst=blue)
         return cv2.addWeighted(total, 1, red, 4 / 3, 0, dst=total)
+
+    def _agreed(self, alpha: FloatAlpha, past: "_Past", unsettled: Array) -> Array:
+        """The earlier alpha, as far as this frame's and the last one's let it stay; this frame's where unsettled."""
+        low = cv2.min(alpha, past.raw, dst=self._float("low"))
+        high = cv2.max(alpha, past.raw, dst=self._float("agreed"))
+        agreed = cv2.max(cv2.min(high, past.alpha, dst=high), low, dst=high)
+        return cv2.copyTo(alpha, unsettled, agreed)
 
     def _keep(self, trust: Array, falls: Array) -> Array:
         """The share of the earlier alpha that each pixel keeps, float32 h×w."""
@@ -189,11 +205,12 @@ class MotionAware:
 class _Past:
     """What MotionAware remembers.
 
-    alpha: the smoothed one. guide: the frame before. reference: the luma that `alpha` stands for, float32 h×w.
-    trust: how long each pixel has stood still, uint8 h×w, of which 255 stand for 1 + WAIT.
+    alpha: the smoothed one. raw: the network's. guide: the frame before. reference: the luma that `alpha` stands for,
+    float32 h×w. trust: how long each pixel has stood still, uint8 h×w, of which 255 stand for 1 + WAIT.
     """
 
     alpha: FloatAlpha
+    raw: FloatAlpha
     guide: Image
     reference: Array
     trust: Array

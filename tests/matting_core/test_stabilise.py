@@ -57,6 +57,21 @@ def test_a_piece_of_the_room_goes_away_sooner_than_it_comes() -> None:
     assert 1 <= goes <= comes * 0.6
 
 
+def test_what_one_frame_says_alone_is_not_believed_and_what_two_say_is() -> None:
+    stabiliser = make_stabiliser("motion")
+    guide, alpha = scene(30)
+    other = alpha.copy()
+    other[30:34, 40:44] = 0.0  # a hole in her
+    other[2:6, 2:6] = 1.0  # a piece of the room
+    changes = []
+    for index in range(40):
+        pushed = stabiliser.push(other if index in {20, 30, 31} else alpha, guide, index)
+        assert pushed is not None
+        changes.append(float(np.abs(pushed[0] - alpha).max()))
+    assert changes[20] == changes[21] == changes[30] == 0
+    assert changes[31] > 0.1
+
+
 def test_what_changes_too_slowly_to_see_adds_up_until_it_shows() -> None:
     stabiliser = make_stabiliser("motion")
     guide, _ = scene(30)
