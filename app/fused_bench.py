@@ -104,13 +104,14 @@ class _Run:
         due_s = time.perf_counter()
         try:
             for image in self._images:
+                if self._fps and self._stopping.wait(max(0.0, due_s + 1 / self._fps - time.perf_counter())):
+                    return
                 while not self._room.acquire(timeout=POLL_S):
                     if self._stopping.is_set():
                         return
-                due_s = max(due_s, time.perf_counter()) if self._fps == 0 else due_s + 1 / self._fps
-                if self._stopping.wait(max(0.0, due_s - time.perf_counter())):
-                    return
                 began_s = time.perf_counter()
+                if self._fps:  # the newest picture that the camera has by now
+                    began_s = due_s = due_s + int((began_s - due_s) * self._fps) / self._fps
                 slot = self._engine.load(fit_frame(image, width, height, self._mirror))
                 assert slot is not None, "there is room"
                 self._slots[slot.index] = slot
@@ -125,8 +126,9 @@ class _Run:
                 self._collected.put((time.perf_counter() - composed.began_s) * 1e3)
                 self._engine.release(self._slots.pop(composed.slot.index))
                 self._room.release()
-        except Exception as error:  # handed to whoever asks for the times
+        except Exception as error:  # handed to whoever asks for the times, or waits for a frame
             self._collected.put(error)
+            self._loaded.put(error)
 
 
 def bench_fused(source: str, size: str, seconds: float, preset: str, engine: str, as_json: bool) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from app.board import Board
 from app.engine_start import MEND_MEMORY, EngineFactory, EngineStart
 from app.mailbox import Mailbox
-from app.network_loader import NetworkLoader, Plan
+from app.network_loader import NetworkLoader, Plan, prepare_beside
 from app.preset_control import PresetControl
 from app.pulse import Pulse
 from app.settings import Settings
@@ -181,6 +181,7 @@ class MattingStage:
         engine = predictor.engine
         self.engine_name = engine.name
         self._board.set(matting="running", engine=engine.name, provider=engine.provider, input_size=f"{w}x{h}")
+        prepare_beside(predictor, height, width)
 
     def _matte(self, predictor: Predictor, frame: Frame, stopping: threading.Event) -> int:
         """Matte one frame; 1 if a matted frame left for the output, 0 if the stabiliser holds it back."""

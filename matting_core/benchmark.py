@@ -1,10 +1,11 @@
 """Times each step of a frame's way on this machine, one after the other on one thread."""
 
+import functools
 import os
 import platform
 import time
 import tracemalloc
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, cast
@@ -16,12 +17,13 @@ from matting_core.background import Background
 from matting_core.buffers import Recycler
 from matting_core.composite import Compositor, Edges
 from matting_core.engine_onnxruntime import SPIN_S
+from matting_core.engine_recorded import CHECK_EVERY
 from matting_core.fit import fit_frame, within
 from matting_core.frames import Alpha, Array, Frame, Image
-from matting_core.predictor import Lap, Predictor
+from matting_core.predictor import Lap, Predictor, no_lap
 from matting_core.preprocess import network_size
 
-WARM_UP_FRAMES = 3
+WARM_UP_FRAMES = CHECK_EVERY
 ALLOCATION_FRAMES = 20
 JPEG = [cv2.IMWRITE_JPEG_QUALITY, 85, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_422]
 """How `as_jpeg` compresses: much as a webcam does."""
@@ -72,9 +74,10 @@ class FrameWay:
         edges: Edges,
         preview_side: int,
     ) -> None:
-        self._predictor = predictor
+        width, height = size
+        self.predictor = predictor
+        self.size = height, width
         self._background = background
-        self._size = width, height = size
         self._mirror = mirror
         self._edges = edges
         self._preview_side = preview_side
@@ -90,9 +93,9 @@ class FrameWay:
         # OpenCV decodes a camera's frame likewise, but into storage that is used again.
         image = cast(Image, cv2.imdecode(jpeg, cv2.IMREAD_COLOR))
         lap("decode")
-        fitted = fit_frame(image, *self._size, mirror=self._mirror, arrays=self._arrays)
+        fitted = fit_frame(image, *self.size[::-1], mirror=self._mirror, arrays=self._arrays)
         lap("fit")
-        matted = self._predictor.predict(Frame(fitted, now_s, index), lap)
+        matted = self.predictor.predict(Frame(fitted, now_s, index), lap)
         if matted is not None:
             behind = self._background.render(matted, now_s)
             lap("background")
@@ -110,21 +113,27 @@ def as_jpeg(image: Image) -> Array:
 
 
 def measure(way: FrameWay, jpegs: Iterator[Array], seconds: float) -> Measurement:
-    """Send pictures the whole way for that many seconds, and at least one, after WARM_UP_FRAMES untimed ones.
+    """Send pictures the whole way for that many seconds, and at least one, after some untimed ones.
 
     Fetching a picture from `jpegs` is not timed.
     """
+    _warm_up(way.predictor, way.size, lambda: way.go(next(jpegs), 0, no_lap))
     stages: dict[str, list[float]] = {}
-    frames, spent = -WARM_UP_FRAMES, 0.0
+    frames, spent = 0, 0.0
     while frames < 1 or spent < seconds:
-        if frames == 0:
-            stages, spent = {}, 0.0
         jpeg = next(jpegs)
         began = time.perf_counter()
-        way.go(jpeg, max(frames, 0), _Stopwatch(stages))
+        way.go(jpeg, frames, _Stopwatch(stages))
         spent += time.perf_counter() - began
         frames += 1
     return Measurement(frames, spent, stages)
+
+
+def _warm_up(predictor: Predictor, size: tuple[int, int], frame: Callable[[], object]) -> None:
+    """Have frames of that size, (height, width), computed until the engine is as fast as it will be."""
+    predictor.prepare(*size)
+    for _ in range(WARM_UP_FRAMES):
+        frame()
 
 
 def measure_allocations(way: FrameWay, jpegs: Iterator[Array]) -> dict[str, int]:
@@ -167,22 +176,22 @@ def compare_predictors(
     """
     times: dict[str, list[float]] = {name: [] for name in contenders}
     differences: dict[str, list[float]] = {name: [] for name in contenders}
-    frames, began = -WARM_UP_FRAMES, time.perf_counter()
+    image = next(images)
+    for predictor in contenders.values():
+        _warm_up(predictor, image.shape[:2], functools.partial(predictor.predict, Frame(image, 0.0, 0)))
+    frames, began = 0, time.perf_counter()
     while frames < 1 or time.perf_counter() - began < seconds:
-        if frames == 0:
-            began = time.perf_counter()
         image = next(images)
         first: Alpha | None = None
         for name, predictor in contenders.items():
             time.sleep(SPIN_S)
             start = time.perf_counter()
-            matted = predictor.predict(Frame(image, start, max(frames, 0)))
+            matted = predictor.predict(Frame(image, start, frames))
             spent = time.perf_counter() - start
             assert matted is not None, "without smoothing no frame is held back"
             first = matted.alpha if first is None else first
-            if frames >= 0:
-                times[name].append(spent * 1e3)
-                differences[name].append(float(cv2.absdiff(matted.alpha, first).mean()) / 255)
+            times[name].append(spent * 1e3)
+            differences[name].append(float(cv2.absdiff(matted.alpha, first).mean()) / 255)
         frames += 1
     reference = float(np.median(next(iter(times.values()))))
     rows = {}

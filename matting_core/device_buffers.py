@@ -13,6 +13,9 @@ from matting_core.nvidia import pin_pages, unpin_pages
 
 log = logging.getLogger(__name__)
 
+_kept: list[mmap.mmap] = []
+"""Memory that the driver did not let go of."""
+
 TYPES: dict[str, type[np.generic]] = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}
 
 
@@ -23,7 +26,10 @@ class DeviceBuffer:
     """
 
     def __init__(self, ort: Any, device: str, shape: tuple[int, ...], kind: type[np.generic]) -> None:
-        """device: 'cpu' or 'cuda', on a thread that has used the GPU."""
+        """device: 'cpu' or 'cuda', on a thread that has used the GPU. shape and kind: those of the tensor, of zeros.
+
+        Raises what ONNX Runtime does where the device has no room.
+        """
         on_host = device == "cpu"
         self.host: Array = np.zeros(shape, kind) if on_host else pinned_array(shape, kind)
         self._host = ort.OrtValue.ortvalue_from_numpy(self.host)
@@ -46,7 +52,7 @@ class DeviceBuffer:
             self.value.update_inplace(self.host)
 
     def download(self) -> Array:
-        """Bring the tensor to the host side, and give that; it lasts until the tensor is computed again."""
+        """Bring the tensor to the host side, and give that; it lasts until the next load or download."""
         if self.value is not self._host:
             try:
                 self._host.update_inplace(self.value)
@@ -61,12 +67,18 @@ def pinned_array(shape: tuple[int, ...], kind: type[np.generic]) -> Array:
     It is an ordinary one where the driver pins no pages. They are let go with the last view of it.
     """
     size = int(np.prod(shape)) * np.dtype(kind).itemsize
-    pages = np.frombuffer(mmap.mmap(-1, size), np.uint8)  # of its own, as pages are pinned as a whole
+    memory = mmap.mmap(-1, size)  # of its own, as pages are pinned as a whole
+    pages = np.frombuffer(memory, np.uint8)
     if pin_pages(pages.ctypes.data, size):
-        weakref.finalize(pages, unpin_pages, pages.ctypes.data).atexit = False
+        weakref.finalize(pages, _let_go, memory, pages.ctypes.data).atexit = False
     else:
         log.info("the driver pins no memory of %s bytes", size)
     return pages.view(kind).reshape(shape)
+
+
+def _let_go(memory: mmap.mmap, address: int) -> None:
+    if not unpin_pages(address):
+        _kept.append(memory)  # a new array at this address would be taken for the old one
 
 
 def check_health(figures: Array) -> None:

@@ -34,6 +34,13 @@ class MattingEngine(Protocol):
         """
         ...
 
+    def prepare(self, size: tuple[int, int]) -> None:
+        """Get ready what makes blobs of that size, (h, w), faster; slow, where there is anything. Raises nothing.
+
+        It may be called on another thread while this one predicts or closes; what it is for takes over by itself.
+        """
+        ...
+
     def close(self) -> None:
         """Free the network. Safe to call twice."""
         ...

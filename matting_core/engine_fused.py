@@ -10,7 +10,7 @@ import queue
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import platformdirs
@@ -42,8 +42,8 @@ class Slot:
     bindings: dict[Part, Any]
     background: int = -1
     """Which of the backgrounds set so far it holds."""
-    composed: bool = False
-    """Whether the canvas is of the frame that it holds."""
+    stage: Literal["free", "loaded", "matted", "composed"] = "free"
+    """How far the frame that it holds has come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class FusedEngine:
         self._free: queue.SimpleQueue[Slot] = queue.SimpleQueue()
         for slot in [self._make_slot(index) for index in range(slots)]:
             self._warm_up(slot)
-            self.release(slot)
+            self._free.put(slot)
 
     def set_background(self, background: Image) -> None:
         """What frames loaded from now on are laid on: uint8 H×W×3 BGR, not to be written until the next one is set."""
@@ -115,8 +115,8 @@ class FusedEngine:
             slot = self._free.get_nowait()
         except queue.Empty:
             return None
-        slot.composed = False
         try:
+            slot.stage = "loaded"
             with _inference():
                 slot.buffers["frame"].load(frame)
                 if slot.background != self._backgrounds:
@@ -128,7 +128,13 @@ class FusedEngine:
         return slot
 
     def release(self, slot: Slot) -> None:
-        """Give a slot back, when its frame was sent or has failed; its composite is no longer the caller's."""
+        """Give a slot back, when its frame was sent or has failed; its composite is no longer the caller's.
+
+        ValueError: it was given back before.
+        """
+        if slot.stage == "free":
+            raise ValueError("a slot is given back that nobody has")
+        slot.stage = "free"
         self._free.put(slot)
 
     def matte(self, slot: Slot) -> tuple[FloatAlpha, Image]:
@@ -137,6 +143,7 @@ class FusedEngine:
         What a stabiliser takes; new arrays, since it keeps them. Only `smoothing`. Raises InferenceFailed.
         """
         self._run("front", slot)
+        slot.stage = "matted"
         with _inference():
             return slot.buffers["alpha"].download().copy(), slot.buffers["guide"].download().copy()
 
@@ -145,16 +152,20 @@ class FusedEngine:
 
         Raises InferenceFailed, ValueError for an alpha of another size.
         """
+        halves = "back" in self._sessions
+        if slot.stage == "free" or (halves and slot.stage == "loaded"):
+            raise InferenceFailed("A frame was to be composed that has not been matted.")
+        slot.stage = "matted"
         if alpha is not None:
             check_health(np.array([alpha.min(), alpha.max(), alpha.mean()]))
             with _inference():
                 slot.buffers["alpha"].load(alpha)
-        self._run("back" if "back" in self._sessions else "whole", slot)
-        slot.composed = True
+        self._run("back" if halves else "whole", slot)
+        slot.stage = "composed"
 
     def collect(self, slot: Slot) -> Composite:
         """Bring what was composed to the host. Raises InferenceFailed, also for a slot whose frame was not composed."""
-        if not slot.composed:
+        if slot.stage != "composed":
             raise InferenceFailed("A frame was asked for that has not been composed.")
         with _inference():
             yuv = {name: slot.buffers[name].download() for name in dict.fromkeys(self.spec.yuv)}
@@ -210,9 +221,8 @@ class FusedEngine:
     def _warm_up(self, slot: Slot) -> None:
         """Before any other thread uses the device: what others do there would spoil a recording."""
         for _ in range(_WARM_UPS):
-            if "front" in self._sessions:
-                self._run("front", slot)
-            self.compose(slot)
+            for part in self._sessions:
+                self._run(part, slot)
 
 
 def _build(model: Path, spec: FusedSpec, part: Part) -> bytes:

@@ -64,6 +64,9 @@ class OnnxRuntimeEngine:
             raise InferenceFailed(f"ONNX Runtime failed on a frame: {first_line(error)}") from error
         return np.ascontiguousarray(output[0, 0], dtype=np.float32)
 
+    def prepare(self, size: tuple[int, int]) -> None:
+        """See MattingEngine.prepare: the first call of `predict` does all there is to do."""
+
     def close(self) -> None:
         """See MattingEngine.close."""
         self._session = None

@@ -66,6 +66,9 @@ class OpenVinoEngine:
         np.copyto(matte, output[0, 0])  # the request writes there again
         return matte
 
+    def prepare(self, size: tuple[int, int]) -> None:
+        """See MattingEngine.prepare: the first call of `predict` does all there is to do."""
+
     def close(self) -> None:
         """See MattingEngine.close."""
         self._request = None

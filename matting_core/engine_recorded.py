@@ -20,19 +20,21 @@ from matting_core.engine_onnxruntime import (
     open_graph,
     prepare_onnxruntime,
 )
-from matting_core.errors import InferenceFailed, MattecamError
+from matting_core.errors import InferenceFailed
 from matting_core.frames import FloatAlpha
 from matting_core.preprocess import Blob
 
 log = logging.getLogger(__name__)
 
-RECORD_AFTER = 8
-"""Frames of one size in a row: a live picture, not the stills of a folder."""
-
 CHECKED = 4
-"""Frames that are computed both ways: ONNX Runtime runs a session once or twice before it records and replays it."""
+"""Runs that are computed both ways: ONNX Runtime runs a session once or twice before it records and replays it."""
+CHECK_EVERY = 8
+"""Frames until it is tried again, where it could not be told: nobody was to be seen."""
 FARTHEST = 0.01
-"""Mean |α| by which a recording may differ there; float16 is some 2·10⁻⁵ off."""
+"""Mean |α| by which a recording may differ there; float16 is at most 10⁻³ off."""
+
+_ALONE = threading.Lock()
+"""Held by who has CUDA lay out memory, and by who records: a recording fails where another thread does either."""
 
 Size = tuple[int, int]
 
@@ -40,83 +42,102 @@ Size = tuple[int, int]
 class RecordedEngine(OnnxRuntimeEngine):
     """MattingEngine by 'cuda' or, to check it, 'cpu'.
 
-    Frames are computed as the file is, in float32, until the recording is ready, which a thread of its own prepares.
-    So it stays where the network cannot be recorded, or where the recording's mattes are not those of the file.
+    Frames are computed kernel by kernel, with the weights as they are, until `prepare` has made a recording, and where
+    the network cannot be recorded or the recording's mattes are others.
     """
 
     def __init__(self, name: str, model: Path) -> None:
-        super().__init__(name, model)
+        with _ALONE:
+            super().__init__(name, model)
         self._model = model
         self._size: Size = (0, 0)
-        self._seen = 0
-        self._preparing: threading.Thread | None = None
+        self._laid_out: set[Size] = set()
+        self._frames = 0
+        self._closed = False
         self._recording: _Recording | None = None
+
+    def prepare(self, size: Size) -> None:
+        """See MattingEngine.prepare."""
+        try:
+            with _ALONE:
+                self._recording = _Recording(self.name, self._model, size)
+        except Exception as error:  # of ONNX, of its runtime, of memory: frames go on without
+            log.info("%s is not recorded: %s", self._model.name, first_line(error))
+        if self._closed:
+            self._recording = None
 
     def predict(self, blob: Blob) -> FloatAlpha:
         """See MattingEngine.predict."""
-        size = (blob.shape[2], blob.shape[3])
-        self._seen = self._seen + 1 if size == self._size else 1
-        self._size = size
-        if self._seen == RECORD_AFTER:
-            self._prepare(size)
-        recording = self._recording
-        if self._session is None or recording is None or recording.size != size:
-            return super().predict(blob)
-        try:
-            alpha = recording.replay(blob)
-        except InferenceFailed as error:
-            return self._give_up(str(error), blob)
-        if not np.isfinite(alpha.sum()):
-            return self._give_up("it exceeds float16", blob)
-        if recording.checked < CHECKED:
-            expected = super().predict(blob)
-            recording.checked += 1
-            if float(np.abs(alpha - expected).mean()) > FARTHEST:
-                return self._give_up("its mattes are others", blob)
-        return alpha
-
-    def _give_up(self, why: str, blob: Blob) -> FloatAlpha:
-        log.warning("the recording of %s is given up: %s", self._model.name, why)
-        self._recording = None
-        return super().predict(blob)
-
-    def wait(self) -> None:
-        """Until the recording that is being prepared is ready."""
-        if self._preparing is not None:
-            self._preparing.join()
+        self._size = (blob.shape[2], blob.shape[3])
+        self._frames += 1
+        alpha = self._replayed(blob)
+        return self._plain(blob) if alpha is None else alpha
 
     def close(self) -> None:
-        """See MattingEngine.close."""
-        self.wait()
-        super().close()
-        self._preparing = self._recording = None
-
-    def _prepare(self, size: Size) -> None:
-        self.wait()
+        """See MattingEngine.close. A recording that is being prepared is dropped once it is ready."""
+        self._closed = True
         self._recording = None
-        self._preparing = threading.Thread(target=self._record, args=(size,), name="mattecam-record", daemon=True)
-        self._preparing.start()
+        super().close()
 
-    def _record(self, size: Size) -> None:
+    def _plain(self, blob: Blob) -> FloatAlpha:
+        if self._size in self._laid_out:
+            return super().predict(blob)
+        with _ALONE:
+            alpha = super().predict(blob)
+        self._laid_out.add(self._size)
+        return alpha
+
+    def _replayed(self, blob: Blob) -> FloatAlpha | None:
+        """Alpha by the recording; None where there is none that is to be used."""
+        recording = self._recording
+        if recording is None or recording.size != self._size:
+            return None
         try:
-            self._recording = _Recording(self.name, self._model, size)
-        except (MattecamError, ImportError) as error:
-            log.info("%s is not recorded: %s", self._model.name, error)
+            if recording.proven or self._prove(recording, blob):
+                return recording.replay(blob)
+        except InferenceFailed as error:
+            log.warning("the recording of %s is given up: %s", self._model.name, error)
+            self._recording = None
+        return None
+
+    def _prove(self, recording: "_Recording", blob: Blob) -> bool:
+        """Whether its mattes are those of the file, of this picture and, in turns, of its mirror image.
+
+        InferenceFailed if not. Where nobody is to be seen it cannot be told.
+        """
+        if self._frames % CHECK_EVERY or not _ALONE.acquire(blocking=False):
+            return False
+        try:
+            pair = [(seen, self._plain(seen)) for seen in (blob, np.ascontiguousarray(blob[..., ::-1]))]
+            if _distance(pair[0][1], pair[1][1]) < 3 * FARTHEST:
+                return False
+            for seen, expected in pair * (CHECKED // 2):
+                distance = _distance(recording.replay(seen), expected)
+                if not distance <= FARTHEST:  # nor is what exceeds float16
+                    raise InferenceFailed(f"Its mattes are {distance:.3f} from those of the file.")
+        finally:
+            _ALONE.release()
+        recording.proven = True
+        return True
+
+
+def _distance(one: FloatAlpha, other: FloatAlpha) -> float:
+    return float(np.abs(one - other).mean())
 
 
 class _Recording:
     """The network at one size, (height, width), with its input and output at fixed addresses.
 
     It may be built on another thread than the one that replays it. The recording itself, which belongs to a thread and
-    bears no work on others, is made by ONNX Runtime in the first calls of `replay`.
+    fails where others lay out memory meanwhile, is made by ONNX Runtime in the first calls of `replay`.
     """
 
     def __init__(self, name: str, model: Path, size: Size) -> None:
-        """Raises MattecamError, and ImportError without the package onnx."""
+        """Raises whatever the packages onnx and onnxruntime do, and ImportError without the former."""
         from matting_core.fused_network import load_network, network_names
 
         self.size = size
-        self.checked = 0
+        self.proven = False
         self._ort = prepare_onnxruntime(name)
         network = load_network(model, size, half=True)
         source, matte = network_names(network)
@@ -130,17 +151,14 @@ class _Recording:
         self._binding.bind_ortvalue_output(matte, self._alpha.value)
         unrecorded = self._ort.RunOptions()
         unrecorded.add_run_config_entry("gpu_graph_id", "-1")
-        self._run(unrecorded)  # kernels are chosen here, which is what takes its time
+        self._session.run_with_iobinding(self._binding, unrecorded)  # to choose kernels is what takes its time
 
     def replay(self, blob: Blob) -> FloatAlpha:
         """Alpha, float32 h×w, new. Raises InferenceFailed."""
-        self._blob.load(blob)
-        self._run(None)
-        alpha: FloatAlpha = self._alpha.download()[0, 0].copy()
-        return alpha
-
-    def _run(self, options: Any) -> None:
         try:
-            self._session.run_with_iobinding(self._binding, options)
+            self._blob.load(blob)
+            self._session.run_with_iobinding(self._binding)
+            alpha: FloatAlpha = self._alpha.download()[0, 0].copy()
         except Exception as error:  # onnxruntime's exceptions share no public base class
             raise InferenceFailed(f"ONNX Runtime failed on a frame: {first_line(error)}") from error
+        return alpha

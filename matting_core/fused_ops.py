@@ -120,7 +120,7 @@ def halve(graph: GraphWriter, image: str, size: tuple[int, int]) -> str:
 
 
 def nearly_linear(graph: GraphWriter, values: str, to: tuple[int, int]) -> str:
-    """The same with real weights, rounded: at times a level beside OpenCV's, in two kernels instead of many."""
+    """`linear` with real weights, rounded: at times a level beside OpenCV's, in two kernels instead of many."""
     return graph.add("Floor", graph.add("Add", bilinear(graph, values, to), graph.number(0.5)))
 
 

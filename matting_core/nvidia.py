@@ -39,7 +39,7 @@ def require_device() -> None:
 
 
 def device_name() -> str:
-    """What the first GPU is called; empty if the driver does not say."""
+    """What the first GPU is called; empty if the driver does not say. OSError without a driver."""
     name, device = ctypes.create_string_buffer(128), ctypes.c_int(0)
     driver = _driver()
     if driver.cuDeviceGet(ctypes.byref(device), 0) or driver.cuDeviceGetName(name, len(name), device):
@@ -48,7 +48,10 @@ def device_name() -> str:
 
 
 def memory_in_use_mib() -> int:
-    """How much of the GPU's memory is taken, by all programs. On a thread that has used the GPU; 0 on another."""
+    """How much of the GPU's memory is taken, by all programs. On a thread that has used the GPU; 0 on another.
+
+    OSError without a driver.
+    """
     free, total = ctypes.c_size_t(0), ctypes.c_size_t(0)
     if _driver().cuMemGetInfo_v2(ctypes.byref(free), ctypes.byref(total)):
         return 0
@@ -66,9 +69,9 @@ def pin_pages(address: int, size: int) -> bool:
         return False
 
 
-def unpin_pages(address: int) -> None:
-    """Let go of what `pin_pages` pinned, before the memory is given back."""
-    _driver().cuMemHostUnregister(ctypes.c_void_p(address))
+def unpin_pages(address: int) -> bool:
+    """Let go of what `pin_pages` pinned, before the memory is given back; False where the driver does not."""
+    return not _driver().cuMemHostUnregister(ctypes.c_void_p(address))
 
 
 @functools.cache

@@ -37,6 +37,10 @@ class Predictor:
         h, w = network_size(height, width, self.preset.long_side)
         checked_predict(self.engine, np.zeros((1, 3, h, w), np.float32))
 
+    def prepare(self, height: int, width: int) -> None:
+        """`MattingEngine.prepare` for frames of height × width; on any thread."""
+        self.engine.prepare(network_size(height, width, self.preset.long_side))
+
     def set_smoothing(self, smoothing: str) -> None:
         """Change the stabiliser; the new one starts without a past."""
         if smoothing != self.smoothing:

@@ -121,7 +121,7 @@ def runs_of(band: Alpha, buffers: Buffers) -> Runs:
 
 @functools.lru_cache(maxsize=8)
 def centres(pixels: int, others: int) -> Floats:
-    """Where the centres of so many pixels in a row lie among so many others, float32; for the fused graph, too."""
+    """Where the centres of so many pixels in a row lie among so many others, float32."""
     scale = others / pixels
     return np.arange(pixels, dtype=np.float32) * scale + (scale - 1) / 2
 

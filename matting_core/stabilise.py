@@ -78,12 +78,12 @@ class OneFrameDelay:
 class MotionAware:
     """Causal smoothing only where the picture stands still: no delay, and no trail behind what moves.
 
-    A still pixel's alpha goes only as far as this frame's and the last one's agree: what one frame says by itself is
-    not believed. And each pixel keeps a share of its earlier alpha. The share falls to nothing where the pixel differs
-    from the frame before by more than the camera's noise, or has drifted from the picture that its smoothed alpha
-    stands for; that picture is smoothed with the same shares, so that slow changes add up until they show. The share
-    comes back over the next frames only: the network's alpha is softer than the edge that passed, and needs these to
-    arrive.
+    A still pixel's alpha rises only as far as this frame's and the last one's agree, and a fall that only one frame
+    tells of counts little. And each pixel keeps a share of its earlier alpha. The share falls to nothing where the
+    pixel differs from the frame before by more than the camera's noise, or has drifted from the picture that its
+    smoothed alpha stands for; that picture is smoothed with the same shares, so that slow changes add up until they
+    show. The share comes back over the next frames only: the network's alpha is softer than the edge that passed, and
+    needs these to arrive.
     The noise is measured, so that a dark room's grain does not pass for motion.
     """
 
@@ -91,6 +91,9 @@ class MotionAware:
     """Share of the earlier alpha where nothing moves."""
     FALL = 0.9
     """Times that where alpha falls: a piece of the room that the network took for the person goes away sooner."""
+    DOUBT = 0.7
+    """How much of a fall is not believed until a second frame says so; of a rise it is all. So a piece of the room that
+    the network sees in every other frame fades away and does not stay."""
     LEVELS = 1.0
     """Change in grey levels, beside the noise, up to which a pixel stands still; at twice that it moves."""
     DRIFT = 2.0
@@ -171,11 +174,15 @@ class MotionAware:
         return cv2.addWeighted(total, 1, red, 4 / 3, 0, dst=total)
 
     def _agreed(self, alpha: FloatAlpha, past: "_Past", unsettled: Array) -> Array:
-        """The earlier alpha, as far as this frame's and the last one's let it stay; this frame's where unsettled."""
+        """The earlier alpha, as far as this frame's and the last one's let it stay; this frame's where unsettled.
+
+        Of a fall within these, 1 − DOUBT is taken over.
+        """
         low = cv2.min(alpha, past.raw, dst=self._float("low"))
         high = cv2.max(alpha, past.raw, dst=self._float("agreed"))
         agreed = cv2.max(cv2.min(high, past.alpha, dst=high), low, dst=high)
-        return cv2.copyTo(alpha, unsettled, agreed)
+        falls = cv2.threshold(cv2.subtract(agreed, alpha, dst=low), 0, 0, cv2.THRESH_TOZERO, dst=low)[1]
+        return cv2.copyTo(alpha, unsettled, cv2.scaleAdd(falls, self.DOUBT - 1, agreed, dst=agreed))
 
     def _keep(self, trust: Array, falls: Array) -> Array:
         """The share of the earlier alpha that each pixel keeps, float32 h×w."""

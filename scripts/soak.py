@@ -69,6 +69,9 @@ class FakeEngine:
     name = "fake"
     provider = "no network"
 
+    def prepare(self, size: tuple[int, int]) -> None:
+        """Nothing to prepare."""
+
     def predict(self, blob: Blob) -> FloatAlpha:
         rows, columns = np.ogrid[-1 : 1 : blob.shape[2] * 1j, -1 : 1 : blob.shape[3] * 1j]
         return np.clip(4 * (1 - (columns / 0.5) ** 2 - ((rows - 0.3) / 1.1) ** 2), 0, 1).astype(np.float32)

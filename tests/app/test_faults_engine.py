@@ -46,6 +46,34 @@ def free(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     event.set()
 
 
+class SlowlyPreparedEngine(GreenEngine):
+    """Does not come back from getting ready what makes it faster until it is let go."""
+
+    def __init__(self, free: threading.Event) -> None:
+        super().__init__("openvino")
+        self._free = free
+        self.preparing: tuple[int, int] | None = None
+
+    def prepare(self, size: tuple[int, int]) -> None:
+        self.preparing = size
+        self._free.wait(30.0)
+
+
+def test_frames_go_on_while_an_engine_prepares_what_makes_it_faster(rig: Rig, free: threading.Event) -> None:
+    engine = SlowlyPreparedEngine(free)
+    pipeline = rig.build(OPENVINO, create_engine=lambda *_: engine)
+    rig.until(lambda: engine.preparing is not None)
+    shown = rig.memory.sent
+    rig.until(lambda: rig.memory.sent > shown + 20)
+    rig.until(rig.shows_person)
+    assert engine.preparing is not None
+    assert pipeline.status().input_size == "{1}x{0}".format(*engine.preparing)
+    began_s = time.monotonic()
+    assert pipeline.stop()
+    assert time.monotonic() - began_s < 2
+    assert engine.closed
+
+
 def test_an_engine_that_hangs_is_given_up_and_the_next_one_takes_over(rig: Rig, free: threading.Event) -> None:
     built: list[GreenEngine] = []
 

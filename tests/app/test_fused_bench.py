@@ -1,5 +1,6 @@
 """`bench --fused` on the processor: it runs, says what it ran, and ends its thread whatever happens."""
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from app.cli import main
 from app.fused_bench import SLOTS, _measure
 from matting_core.engine_fused import FusedEngine
-from matting_core.errors import MediaError
+from matting_core.errors import InferenceFailed, MediaError
 from matting_core.frames import Image
 from matting_core.fused_spec import FusedSpec
 from tests.support.tiny_onnx import write_network
@@ -51,4 +52,17 @@ def test_a_source_that_breaks_ends_the_measurement_and_its_thread(smoothing: str
     engine = FusedEngine("cpu", tiny, spec, smoothing=smoothing != "off", slots=SLOTS)
     with pytest.raises(MediaError, match="torn"):
         _measure(engine, pictures(), 60.0, smoothing)
+    engine.close()
+
+
+def test_a_canvas_that_cannot_be_collected_ends_the_measurement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise InferenceFailed("The GPU is gone.")
+
+    engine = FusedEngine("cpu", write_network(tmp_path / "tiny.onnx"), FusedSpec((96, 160), (96, 160)), slots=SLOTS)
+    monkeypatch.setattr(engine, "collect", failing)
+    with pytest.raises(InferenceFailed, match="gone"):
+        _measure(engine, itertools.repeat(np.zeros((96, 160, 3), np.uint8)), 60.0, "off")
     engine.close()

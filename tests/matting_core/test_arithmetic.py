@@ -53,6 +53,9 @@ class Constant:
         self.value = value
         self.closed = False
 
+    def prepare(self, size: tuple[int, int]) -> None:
+        pass
+
     def predict(self, blob: Blob) -> FloatAlpha:
         return np.full(blob.shape[2:], self.value, np.float32)
 
@@ -105,6 +108,9 @@ def fast_engines(monkeypatch: pytest.MonkeyPatch, took_ms: dict[int, float]) -> 
             super().__init__(0.5)
             self.took_ms = took_ms[threads]
             self.threads = threads or 4
+
+        def prepare(self, size: tuple[int, int]) -> None:
+            pass
 
         def predict(self, blob: Blob) -> FloatAlpha:
             nonlocal now_s

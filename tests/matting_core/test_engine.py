@@ -153,6 +153,9 @@ def test_what_is_no_matte_is_refused(bad: float) -> None:
         name = "broken"
         provider = "made up"
 
+        def prepare(self, size: tuple[int, int]) -> None:
+            pass
+
         def predict(self, blob: Blob) -> FloatAlpha:
             alpha = np.zeros(blob.shape[2:], np.float32)
             alpha[3, 3] = bad

@@ -121,8 +121,27 @@ def test_a_new_background_reaches_every_slot(tiny: Path) -> None:
         engine.set_background(noise(seed))
         slots = [load(engine, noise(1)), load(engine, noise(2))]
         for slot in slots:
+            engine.matte(slot)
             np.testing.assert_array_equal(canvas(engine, slot, nobody), noise(seed))
             engine.release(slot)
+    engine.close()
+
+
+def test_no_frame_is_composed_with_the_alpha_of_another(tiny: Path) -> None:
+    engine = FusedEngine("cpu", tiny, SPEC, smoothing=True, slots=1)
+    everyone = np.ones(NETWORK, np.float32)
+    slot = load(engine, noise(1))
+    engine.matte(slot)
+    engine.compose(slot, everyone)
+    with pytest.raises(InferenceFailed, match="no matte"):
+        engine.compose(slot, np.full_like(everyone, np.nan))
+    with pytest.raises(InferenceFailed, match="not been composed"):
+        engine.collect(slot)
+    engine.release(slot)
+    with pytest.raises(ValueError, match="that nobody has"):
+        engine.release(slot)
+    with pytest.raises(InferenceFailed, match="not been matted"):
+        engine.compose(load(engine, noise(2)))
     engine.close()
 
 

@@ -1,7 +1,10 @@
 """The recorded engine on the processor: float16, a size at a time, and float32 where that does not work."""
 
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +12,7 @@ from skimage.data import astronaut
 
 from matting_core.engine import create_engine
 from matting_core.engine_onnxruntime import OnnxRuntimeEngine
-from matting_core.engine_recorded import CHECKED, RECORD_AFTER, RecordedEngine, _Recording
+from matting_core.engine_recorded import CHECK_EVERY, RecordedEngine, _Recording
 from matting_core.errors import InferenceFailed
 from matting_core.frames import FloatAlpha
 from matting_core.preprocess import Blob, shrink, to_blob
@@ -35,11 +38,11 @@ def sigmoid(values: Blob) -> FloatAlpha:
 
 
 def live(engine: RecordedEngine, height: int, width: int) -> FloatAlpha:
-    """The alpha of the first frame after the recording is ready."""
-    for _ in range(RECORD_AFTER):
-        engine.predict(blob(height, width))
-    engine.wait()
-    return engine.predict(blob(height, width))
+    """The alpha of a frame by which the recording, if there is one to be used, has taken over."""
+    engine.prepare((height, width))
+    for _ in range(CHECK_EVERY):
+        alpha = engine.predict(blob(height, width))
+    return alpha
 
 
 def test_the_shipped_network_in_float16_finds_the_same_person() -> None:
@@ -50,17 +53,14 @@ def test_the_shipped_network_in_float16_finds_the_same_person() -> None:
     engine.close()
 
 
-def test_only_a_size_that_comes_again_and_again_is_recorded(tiny: Path) -> None:
+def test_another_size_is_computed_as_before(tiny: Path) -> None:
     engine = RecordedEngine("cpu", tiny)
-    for _ in range(2 * RECORD_AFTER):
-        for size in ((32, 64), (64, 64)):
-            np.testing.assert_allclose(engine.predict(blob(*size)), sigmoid(blob(*size)), rtol=1e-5)
-    assert engine._preparing is None
     for size in ((32, 64), (64, 96), (32, 64)):
         alpha = live(engine, *size)
         np.testing.assert_allclose(alpha, sigmoid(blob(*size)), atol=2e-3)
         assert engine._recording is not None
         assert engine._recording.size == size
+        assert engine._recording.proven
         assert engine.predict(blob(*size)) is not alpha, "an alpha is the caller's own"
     np.testing.assert_allclose(engine.predict(blob(64, 96)), sigmoid(blob(64, 96)), rtol=1e-5)
     engine.close()
@@ -76,20 +76,47 @@ def test_without_the_package_onnx_it_computes_in_float32(tiny: Path, monkeypatch
     engine.close()
 
 
-@pytest.mark.parametrize("values", [np.nan, 0.0, 1.0])
-def test_a_recording_with_other_mattes_is_given_up(values: float, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not numbers, as of a network that exceeds float16, or a matte of something else."""
-    calls = []
+def stubborn() -> Callable[[_Recording, Blob], FloatAlpha]:
+    """A recording that gives for ever what it gave first."""
+    seen: list[FloatAlpha] = []
 
-    def wrong(self: _Recording, blob: Blob) -> FloatAlpha:
-        calls.append(self)
-        return np.full(blob.shape[2:], values, np.float32)
+    def replay(_self: _Recording, values: Blob) -> FloatAlpha:
+        seen.append(sigmoid(values))
+        return seen[0].copy()
 
-    monkeypatch.setattr(_Recording, "replay", wrong)
+    return replay
+
+
+def always(level: float) -> Callable[[_Recording, Blob], FloatAlpha]:
+    return lambda _self, values: np.full(values.shape[2:], level, np.float32)
+
+
+@pytest.mark.parametrize("replay", [always(np.nan), always(0.0), always(1.0), stubborn()])
+def test_a_recording_with_other_mattes_is_given_up(
+    replay: Callable[[_Recording, Blob], FloatAlpha], tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not numbers, as of a network that exceeds float16, or the matte of something else."""
+    monkeypatch.setattr(_Recording, "replay", replay)
     engine = RecordedEngine("cpu", tiny)
-    for _ in range(RECORD_AFTER):
-        np.testing.assert_allclose(live(engine, 32, 64), sigmoid(blob(32, 64)), rtol=1e-5)
-    assert len(calls) == 1
+    engine.prepare((32, 64))
+    assert engine._recording is not None
+    for _ in range(2 * CHECK_EVERY):
+        np.testing.assert_allclose(engine.predict(blob(32, 64)), sigmoid(blob(32, 64)), rtol=1e-5)
+    assert engine._recording is None
+    engine.close()
+
+
+def test_where_nobody_is_seen_a_recording_has_to_wait_for_its_proof(tiny: Path) -> None:
+    engine = RecordedEngine("cpu", tiny)
+    grey = np.zeros((1, 3, 32, 64), np.float32)
+    engine.prepare((32, 64))
+    for _ in range(2 * CHECK_EVERY):
+        engine.predict(grey)
+    assert engine._recording is not None
+    assert not engine._recording.proven
+    for _ in range(CHECK_EVERY):
+        engine.predict(blob(32, 64))
+    assert engine._recording.proven
     engine.close()
 
 
@@ -103,15 +130,50 @@ def test_a_recording_that_fails_is_given_up(tiny: Path) -> None:
     engine.close()
 
 
-def test_only_its_first_frames_are_computed_twice(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proven_recording_alone_computes(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = RecordedEngine("cpu", tiny)
     live(engine, 32, 64)
-    calls = []
-    plain = OnnxRuntimeEngine.predict
-    monkeypatch.setattr(OnnxRuntimeEngine, "predict", lambda self, blob: (calls.append(1), plain(self, blob))[1])
-    for _ in range(2 * CHECKED):
+    monkeypatch.setattr(OnnxRuntimeEngine, "predict", lambda *_: pytest.fail("computed twice"))
+    for _ in range(2 * CHECK_EVERY):
+        np.testing.assert_allclose(engine.predict(blob(32, 64)), sigmoid(blob(32, 64)), atol=2e-3)
+    engine.close()
+
+
+def test_what_is_being_prepared_when_it_is_closed_is_dropped(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    build = _Recording.__init__
+
+    def slowly(self: _Recording, *arguments: Any) -> None:
+        begun.set()
+        assert go_on.wait(10)
+        build(self, *arguments)
+
+    monkeypatch.setattr(_Recording, "__init__", slowly)
+    engine = RecordedEngine("cpu", tiny)
+    preparing = threading.Thread(target=engine.prepare, args=((32, 64),), name="mattecam-test-prepare")
+    engine.predict(blob(32, 64))
+    preparing.start()
+    assert begun.wait(10)
+    for _ in range(2 * CHECK_EVERY):
+        np.testing.assert_allclose(engine.predict(blob(32, 64)), sigmoid(blob(32, 64)), rtol=1e-5)
+    engine.close()
+    go_on.set()
+    preparing.join(10)
+    assert engine._recording is None
+    with pytest.raises(InferenceFailed, match="is closed"):
         engine.predict(blob(32, 64))
-    assert len(calls) == CHECKED - 1, "`live` had the first"
+
+
+@pytest.mark.parametrize("error", [MemoryError("no room"), RuntimeError("CUDA failure 2")])
+def test_whatever_a_library_raises_leaves_it_as_it_is(
+    error: Exception, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(_Recording, "__init__", failing)
+    engine = RecordedEngine("cpu", tiny)
+    np.testing.assert_allclose(live(engine, 32, 64), sigmoid(blob(32, 64)), rtol=1e-5)
     engine.close()
 
 
@@ -124,7 +186,9 @@ def test_cuda_finds_the_processors_alpha() -> None:
         expected = cpu.predict(blob(*size))
         for alpha in (gpu.predict(blob(*size)), live(gpu, *size), *(gpu.predict(blob(*size)) for _ in range(8))):
             assert float(np.abs(alpha - expected).mean()) < 1e-3
+            assert float((np.abs(alpha - expected) > 0.05).mean()) < 1e-3
         assert gpu._recording is not None
         assert gpu._recording.size == size
+        assert gpu._recording.proven
     gpu.close()
     cpu.close()

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from matting_core import nvidia
+from matting_core import device_buffers, nvidia
 from matting_core.device_buffers import pinned_array
 from matting_core.errors import EngineError
 
@@ -17,6 +17,7 @@ class Driver:
     def __init__(self, devices: int = 1, refuses: int = 0) -> None:
         self._devices = devices
         self._refuses = refuses
+        self.keeps = False
         self.pinned: dict[int | None, int] = {}
 
     def cuInit(self, _flags: int) -> int:  # noqa: N802  the driver's names
@@ -43,8 +44,9 @@ class Driver:
         return self._refuses
 
     def cuMemHostUnregister(self, address: ctypes.c_void_p) -> int:  # noqa: N802
-        del self.pinned[address.value]
-        return 0
+        if not self.keeps:
+            del self.pinned[address.value]
+        return 201 if self.keeps else 0
 
 
 def use(monkeypatch: pytest.MonkeyPatch, driver: Driver) -> Driver:
@@ -99,3 +101,14 @@ def test_where_nothing_can_be_pinned_the_memory_is_ordinary(monkeypatch: pytest.
     assert array.sum() == 15
     del array
     assert driver.pinned == {}
+
+
+def test_memory_that_the_driver_keeps_is_not_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another array there would be taken for the old one."""
+    kept: list[Any] = []
+    monkeypatch.setattr(device_buffers, "_kept", kept)
+    driver = use(monkeypatch, Driver())
+    array = pinned_array((3, 5), np.float32)
+    driver.keeps = True
+    del array
+    assert len(kept) == 1

@@ -22,6 +22,9 @@ class Scripted:
         self._values = list(values)
         self.sizes: list[tuple[int, ...]] = []
 
+    def prepare(self, size: tuple[int, int]) -> None:
+        pass
+
     def predict(self, blob: Blob) -> FloatAlpha:
         self.sizes.append(blob.shape[2:])
         value = self._values.pop(0)

@@ -66,6 +66,9 @@ class GreenEngine:
         self._delay_s = delay_s
         self._plan = plan or {}
 
+    def prepare(self, size: tuple[int, int]) -> None:
+        """Nothing to prepare."""
+
     def predict(self, blob: Blob) -> FloatAlpha:
         time.sleep(self._delay_s)
         self.calls += 1
