@@ -119,8 +119,12 @@ class BackgroundLoader:
             return
         self._drop()
         self._current, self._current_spec = background, key[0]
+        if self._current_spec == "none":
+            self._board.say("room", "Your room is shown as it is.", "warning", "Choose a background to hide it.")
 
     def _drop(self) -> None:
         if self._current is not None:
             self._current.close()
+        if self._current_spec == "none":
+            self._board.clear("room")
         self._current, self._current_spec = None, ""

@@ -126,6 +126,8 @@ def _reserve(path: Path) -> None:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     except FileExistsError as error:
         raise OutputError(f"{path} exists already.", "Choose another name; recordings overwrite nothing.") from error
+    except FileNotFoundError as error:
+        raise OutputError(f"There is no folder {path.parent}.", "Make it, or choose another.") from error
     except OSError as error:
         raise OutputError(f"The recording {path} cannot be created ({error.strerror}).", _MEND) from error
 

@@ -140,6 +140,8 @@ def settings_path() -> Path:
 def load(path: Path | None = None) -> tuple[Settings, list[str]]:
     """Read settings; never fails on their content.
 
+    That the room was shown is not remembered: who starts again, perhaps days later, would show it without a thought.
+
     Returns the settings and the notices to show. An unknown key is noted and left out, a bad value falls back to
     that field's default with a notice, an unreadable or newer file is set aside (copied beside) and noted.
     """
@@ -161,13 +163,18 @@ def load(path: Path | None = None) -> tuple[Settings, list[str]]:
         del raw[key]
     while True:
         try:
-            return Settings.model_validate(raw), notices
+            return _with_the_room_hidden(Settings.model_validate(raw)), notices
         except ValidationError as error:
             taken = _take_out(raw, error)
             for name, why in taken.items():
                 notices.append(f"The setting {name} was not usable ({why}); its default is used.")
             if not taken:
                 raw.clear()  # never round and round
+
+
+def _with_the_room_hidden(settings: Settings) -> Settings:
+    shown = parse_spec(settings.background).kind == "none"
+    return settings.changed(background=Settings().background) if shown else settings
 
 
 def save(settings: Settings, path: Path | None = None) -> None:

@@ -57,6 +57,7 @@ class Sinks:
         self._virtual_on = False
         self._retry_at_s = 0.0
         self._recording: _Recording | None = None
+        self._told = ""
         self._off_slate = draw_slate(*size, OFF)
         self._tell()
 
@@ -65,6 +66,7 @@ class Sinks:
         self._virtual_on = settings.virtual_camera
         if not self._virtual_on:
             self._board.clear("virtual-camera")
+            self._told = ""
             self._retry_at_s = 0.0
         elif self._virtual is None and time.monotonic() >= self._retry_at_s:
             self._retry_at_s = time.monotonic() + RETRY_S
@@ -73,8 +75,11 @@ class Sinks:
             except OutputError as error:
                 if self._must_open:
                     raise
-                self._board.say("virtual-camera", error)
+                if str(error) != self._told:  # who took the notice down knows it
+                    self._told = str(error)
+                    self._board.say("virtual-camera", error)
             else:
+                self._told = ""
                 self._board.clear("virtual-camera")
             self._tell()
 

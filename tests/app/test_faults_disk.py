@@ -228,6 +228,14 @@ def test_a_recording_that_cannot_begin_is_told_and_the_call_goes_on(
     assert rig.notice("recording") is None
 
 
+def test_a_recording_into_a_folder_that_is_not_there_says_so(rig: Rig, tmp_path: Path) -> None:
+    rig.build().start_recording(tmp_path / "gone" / "film.mp4")
+    rig.until(lambda: rig.notice("recording") is not None)
+    told = rig.notice("recording")
+    assert told is not None
+    assert (told.problem, told.mend) == (f"There is no folder {tmp_path / 'gone'}.", "Make it, or choose another.")
+
+
 @DISKS
 def test_a_snapshot_that_cannot_be_written_is_told_and_spares_the_old_file(
     rig: Rig, tmp_path: Path, disk: Disk, fault: OSError

@@ -100,6 +100,18 @@ def test_missing_at_the_start_is_told_with_the_mend_and_taken_when_the_driver_co
     assert not shows_person(driver.seen), "the last picture is a slate"
 
 
+def test_a_notice_that_was_put_away_comes_back_for_another_fault_only(rig: Rig, driver: Driver) -> None:
+    driver.there = False
+    rig.build(LIVE)
+    rig.until(lambda: rig.notice("virtual-camera") is not None)
+    rig.pipeline.dismiss("virtual-camera")
+    sent = rig.memory.sent
+    rig.until(lambda: rig.memory.sent > sent + 15)  # half a second: some tries have been made
+    assert rig.notice("virtual-camera") is None
+    driver.there = driver.busy = True
+    rig.until(lambda: "is in use" in str(rig.notice("virtual-camera")))
+
+
 def test_closing_does_not_wait_for_a_write_that_never_comes_back(rig: Rig, driver: Driver) -> None:
     rig.build(LIVE)
     rig.until(lambda: shows_person(driver.seen))

@@ -292,8 +292,12 @@ def test_a_background_that_cannot_be_read_leaves_the_old_one_and_is_told(rig: Ri
 def test_leaving_none_for_a_broken_file_shows_a_slate_and_not_the_room(rig: Rig, tmp_path: Path) -> None:
     pipeline = rig.build(SETTINGS.changed(background="none"))
     rig.until(lambda: rig.memory.leaks > 3)  # who chooses 'none' shows the room
+    told = rig.notice("room")
+    assert told is not None
+    assert told.problem == "Your room is shown as it is."
     pipeline.apply(pipeline.settings.changed(background=str(tmp_path / "gone.png")))
     rig.until(lambda: any(notice.key == "background" for notice in pipeline.status().notices))
+    assert rig.notice("room") is None
     seen = rig.memory.leaks
     rig.until(lambda: pipeline.status().stats.slates > 10)
     assert rig.memory.leaks == seen

@@ -24,6 +24,13 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     assert json.loads(settings_path().read_text(encoding="utf-8"))["version"] == VERSION
 
 
+def test_that_the_room_was_shown_is_not_remembered() -> None:
+    save(Settings(background="none", edge_shift=-3, scenes={"open": Scene(background="none")}))
+    settings, notices = load()
+    assert (settings.background, settings.edge_shift, notices) == ("blur", -3, [])
+    assert settings.scenes["open"].background == "none", "who calls a scene by its name knows it"
+
+
 def test_each_bad_value_falls_back_alone_with_one_notice(tmp_path: Path) -> None:
     path = tmp_path / "settings.json"
     good = {"mirror": True, "scenes": {"a": {"edge_shift": 999, "mirror": True}, "b": 7}}
