@@ -23,5 +23,5 @@ def require_train_extra(purpose: str) -> None:
     if missing:
         raise ModelError(
             f"{purpose} needs the `train` extra, of which {', '.join(missing)} cannot be found.",
-            f'In Mattecam\'s folder, install it with: "{sys.executable}" -m pip install -e ".[train]"',
+            f'In Mattecam\'s folder, install it with: "{sys.executable}" -m pip install -e ".[train]" (on Linux several GB)',
         )
