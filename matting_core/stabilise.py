@@ -178,7 +178,7 @@ class MotionAware:
 
         Of a fall within these, 1 − DOUBT is taken over.
         """
-        low = cv2.min(alpha, past.raw, dst=self._float("low"))
+        low = cv2.min(alpha, past.raw, dst=self._float("work"))
         high = cv2.max(alpha, past.raw, dst=self._float("agreed"))
         agreed = cv2.max(cv2.min(high, past.alpha, dst=high), low, dst=high)
         falls = cv2.threshold(cv2.subtract(agreed, alpha, dst=low), 0, 0, cv2.THRESH_TOZERO, dst=low)[1]
