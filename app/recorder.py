@@ -127,7 +127,9 @@ def _reserve(path: Path) -> None:
     except FileExistsError as error:
         raise OutputError(f"{path} exists already.", "Choose another name; recordings overwrite nothing.") from error
     except FileNotFoundError as error:
-        raise OutputError(f"There is no folder {path.parent}.", "Make it, or choose another.") from error
+        raise OutputError(
+            f"There is no folder {path.parent} for {path.name}.", "Make it, or choose another folder."
+        ) from error
     except OSError as error:
         raise OutputError(f"The recording {path} cannot be created ({error.strerror}).", _MEND) from error
 

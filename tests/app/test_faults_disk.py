@@ -233,7 +233,8 @@ def test_a_recording_into_a_folder_that_is_not_there_says_so(rig: Rig, tmp_path:
     rig.until(lambda: rig.notice("recording") is not None)
     told = rig.notice("recording")
     assert told is not None
-    assert (told.problem, told.mend) == (f"There is no folder {tmp_path / 'gone'}.", "Make it, or choose another.")
+    assert told.problem == f"There is no folder {tmp_path / 'gone'} for film.mp4."
+    assert told.mend
 
 
 @DISKS

@@ -91,7 +91,7 @@ def test_an_existing_file_is_never_overwritten(tmp_path):
 
 
 def test_a_folder_that_is_not_there_is_a_plain_sentence(tmp_path):
-    with pytest.raises(OutputError, match="No such file or directory") as caught:
+    with pytest.raises(OutputError, match=r"There is no folder .*none for a\.mp4") as caught:
         RecorderOutput(tmp_path / "none" / "a.mp4", (64, 48), 30)
     assert "folder" in caught.value.mend
 
