@@ -23,5 +23,6 @@ def require_train_extra(purpose: str) -> None:
     if missing:
         raise ModelError(
             f"{purpose} needs the `train` extra, of which {', '.join(missing)} cannot be found.",
-            f'In Mattecam\'s folder, install it with: "{sys.executable}" -m pip install -e ".[train]" (on Linux several GB)',
+            "In Mattecam's folder, install it (on Linux several GB) with: "
+            f'"{sys.executable}" -m pip install -e ".[train]"',
         )
