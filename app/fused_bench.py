@@ -111,7 +111,7 @@ class _Run:
                         return
                 began_s = time.perf_counter()
                 if self._fps:  # the newest picture that the camera has by now
-                    began_s = due_s = due_s + int((began_s - due_s) * self._fps) / self._fps
+                    began_s = due_s = due_s + max(1, int((began_s - due_s) * self._fps)) / self._fps
                 slot = self._engine.load(fit_frame(image, width, height, self._mirror))
                 assert slot is not None, "there is room"
                 self._slots[slot.index] = slot

@@ -17,13 +17,13 @@ from matting_core.background import Background
 from matting_core.buffers import Recycler
 from matting_core.composite import Compositor, Edges
 from matting_core.engine_onnxruntime import SPIN_S
-from matting_core.engine_recorded import CHECK_EVERY
+from matting_core.engine_recorded import CHECK_FIRST
 from matting_core.fit import fit_frame, within
 from matting_core.frames import Alpha, Array, Frame, Image
 from matting_core.predictor import Lap, Predictor, no_lap
 from matting_core.preprocess import network_size
 
-WARM_UP_FRAMES = CHECK_EVERY
+WARM_UP_FRAMES = CHECK_FIRST + 1
 ALLOCATION_FRAMES = 20
 JPEG = [cv2.IMWRITE_JPEG_QUALITY, 85, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_422]
 """How `as_jpeg` compresses: much as a webcam does."""
@@ -130,7 +130,10 @@ def measure(way: FrameWay, jpegs: Iterator[Array], seconds: float) -> Measuremen
 
 
 def _warm_up(predictor: Predictor, size: tuple[int, int], frame: Callable[[], object]) -> None:
-    """Have frames of that size, (height, width), computed until the engine is as fast as it will be."""
+    """Have frames of that size, (height, width), computed until the engine is as fast as it will be.
+
+    On a GPU it becomes so only if somebody is to be seen in them.
+    """
     predictor.prepare(*size)
     for _ in range(WARM_UP_FRAMES):
         frame()

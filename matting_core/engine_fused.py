@@ -142,6 +142,7 @@ class FusedEngine:
 
         What a stabiliser takes; new arrays, since it keeps them. Only `smoothing`. Raises InferenceFailed.
         """
+        slot.stage = "loaded"
         self._run("front", slot)
         slot.stage = "matted"
         with _inference():

@@ -3,8 +3,10 @@
 To tell the GPU of each of some 300 kernels takes the processor longer than the GPU needs for them.
 """
 
+import contextlib
 import logging
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from matting_core.engine_onnxruntime import (
     open_graph,
     prepare_onnxruntime,
 )
-from matting_core.errors import InferenceFailed
+from matting_core.errors import EngineError, InferenceFailed, MattecamError
 from matting_core.frames import FloatAlpha
 from matting_core.preprocess import Blob
 
@@ -28,13 +30,16 @@ log = logging.getLogger(__name__)
 
 CHECKED = 4
 """Runs that are computed both ways: ONNX Runtime runs a session once or twice before it records and replays it."""
-CHECK_EVERY = 8
-"""Frames until it is tried again, where it could not be told: nobody was to be seen."""
+CHECK_FIRST, CHECK_LAST = 8, 512
+"""Frames until it is first tried, and at most between tries, each twice as long as the one before: where nobody is to
+be seen it cannot be told."""
 FARTHEST = 0.01
 """Mean |α| by which a recording may differ there; float16 is at most 10⁻³ off."""
 
+ALONE_S = 20.0
 _ALONE = threading.Lock()
-"""Held by who has CUDA lay out memory, and by who records: a recording fails where another thread does either."""
+"""Held by who has CUDA lay out memory or give it back, and by who records: a recording fails where another thread does
+either."""
 
 Size = tuple[int, int]
 
@@ -47,7 +52,7 @@ class RecordedEngine(OnnxRuntimeEngine):
     """
 
     def __init__(self, name: str, model: Path) -> None:
-        with _ALONE:
+        with _alone(EngineError(f"The GPU is still busy with another {name} engine.", "Choose another engine.")):
             super().__init__(name, model)
         self._model = model
         self._size: Size = (0, 0)
@@ -58,13 +63,15 @@ class RecordedEngine(OnnxRuntimeEngine):
 
     def prepare(self, size: Size) -> None:
         """See MattingEngine.prepare."""
-        try:
-            with _ALONE:
-                self._recording = _Recording(self.name, self._model, size)
-        except Exception as error:  # of ONNX, of its runtime, of memory: frames go on without
-            log.info("%s is not recorded: %s", self._model.name, first_line(error))
-        if self._closed:
-            self._recording = None
+        with _ALONE:
+            if self._closed:
+                return
+            try:
+                self._recording = _Recording(self.name, self._model, size, self._frames)
+            except Exception as error:  # of ONNX, of its runtime, of memory: frames go on without
+                log.info("%s is not recorded: %s", self._model.name, first_line(error))
+            if self._closed:
+                self._recording = None
 
     def predict(self, blob: Blob) -> FloatAlpha:
         """See MattingEngine.predict."""
@@ -82,7 +89,7 @@ class RecordedEngine(OnnxRuntimeEngine):
     def _plain(self, blob: Blob) -> FloatAlpha:
         if self._size in self._laid_out:
             return super().predict(blob)
-        with _ALONE:
+        with _alone(InferenceFailed("The GPU is still busy with another engine.")):
             alpha = super().predict(blob)
         self._laid_out.add(self._size)
         return alpha
@@ -95,7 +102,7 @@ class RecordedEngine(OnnxRuntimeEngine):
         try:
             if recording.proven or self._prove(recording, blob):
                 return recording.replay(blob)
-        except InferenceFailed as error:
+        except _Unfit as error:
             log.warning("the recording of %s is given up: %s", self._model.name, error)
             self._recording = None
         return None
@@ -103,22 +110,35 @@ class RecordedEngine(OnnxRuntimeEngine):
     def _prove(self, recording: "_Recording", blob: Blob) -> bool:
         """Whether its mattes are those of the file, of this picture and, in turns, of its mirror image.
 
-        InferenceFailed if not. Where nobody is to be seen it cannot be told.
+        _Unfit if not. Raises InferenceFailed where the file's own fails.
         """
-        if self._frames % CHECK_EVERY or not _ALONE.acquire(blocking=False):
+        due = self._frames >= recording.check_at and self._size in self._laid_out
+        if not due or not _ALONE.acquire(blocking=False):
             return False
         try:
+            recording.check_at, recording.pause = self._frames + recording.pause, min(2 * recording.pause, CHECK_LAST)
             pair = [(seen, self._plain(seen)) for seen in (blob, np.ascontiguousarray(blob[..., ::-1]))]
             if _distance(pair[0][1], pair[1][1]) < 3 * FARTHEST:
                 return False
             for seen, expected in pair * (CHECKED // 2):
                 distance = _distance(recording.replay(seen), expected)
-                if not distance <= FARTHEST:  # nor is what exceeds float16
-                    raise InferenceFailed(f"Its mattes are {distance:.3f} from those of the file.")
+                if distance > FARTHEST:
+                    raise _Unfit(f"Its mattes are {distance:.3f} from those of the file.")
         finally:
             _ALONE.release()
         recording.proven = True
         return True
+
+
+@contextlib.contextmanager
+def _alone(otherwise: MattecamError) -> Iterator[None]:
+    """With the GPU's memory to oneself; `otherwise`, if somebody who may never come back has it too long."""
+    if not _ALONE.acquire(timeout=ALONE_S):
+        raise otherwise
+    try:
+        yield
+    finally:
+        _ALONE.release()
 
 
 def _distance(one: FloatAlpha, other: FloatAlpha) -> float:
@@ -132,12 +152,16 @@ class _Recording:
     fails where others lay out memory meanwhile, is made by ONNX Runtime in the first calls of `replay`.
     """
 
-    def __init__(self, name: str, model: Path, size: Size) -> None:
-        """Raises whatever the packages onnx and onnxruntime do, and ImportError without the former."""
+    def __init__(self, name: str, model: Path, size: Size, frames: int) -> None:
+        """frames: how many were computed before.
+
+        Raises whatever the packages onnx and onnxruntime do, and ImportError without the former.
+        """
         from matting_core.fused_network import load_network, network_names
 
         self.size = size
         self.proven = False
+        self.check_at, self.pause = frames + CHECK_FIRST, CHECK_FIRST
         self._ort = prepare_onnxruntime(name)
         network = load_network(model, size, half=True)
         source, matte = network_names(network)
@@ -154,11 +178,17 @@ class _Recording:
         self._session.run_with_iobinding(self._binding, unrecorded)  # to choose kernels is what takes its time
 
     def replay(self, blob: Blob) -> FloatAlpha:
-        """Alpha, float32 h×w, new. Raises InferenceFailed."""
+        """Alpha, float32 h×w, new. Raises _Unfit."""
         try:
             self._blob.load(blob)
             self._session.run_with_iobinding(self._binding)
             alpha: FloatAlpha = self._alpha.download()[0, 0].copy()
         except Exception as error:  # onnxruntime's exceptions share no public base class
-            raise InferenceFailed(f"ONNX Runtime failed on a frame: {first_line(error)}") from error
+            raise _Unfit(f"ONNX Runtime failed on a frame: {first_line(error)}") from error
+        if not np.isfinite(alpha.sum()):
+            raise _Unfit("It computes values that float16 does not hold.")
         return alpha
+
+
+class _Unfit(InferenceFailed):
+    """A recording is not to be used any more; the file's own network still may be."""

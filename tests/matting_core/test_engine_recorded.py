@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from skimage.data import astronaut
 
+from matting_core import engine_recorded
 from matting_core.engine import create_engine
 from matting_core.engine_onnxruntime import OnnxRuntimeEngine
-from matting_core.engine_recorded import CHECK_EVERY, RecordedEngine, _Recording
-from matting_core.errors import InferenceFailed
+from matting_core.engine_recorded import CHECK_FIRST, RecordedEngine, _Recording
+from matting_core.errors import EngineError, InferenceFailed
 from matting_core.frames import FloatAlpha
 from matting_core.preprocess import Blob, shrink, to_blob
 from tests.support.tiny_onnx import write_network
@@ -40,7 +41,7 @@ def sigmoid(values: Blob) -> FloatAlpha:
 def live(engine: RecordedEngine, height: int, width: int) -> FloatAlpha:
     """The alpha of a frame by which the recording, if there is one to be used, has taken over."""
     engine.prepare((height, width))
-    for _ in range(CHECK_EVERY):
+    for _ in range(CHECK_FIRST + 1):
         alpha = engine.predict(blob(height, width))
     return alpha
 
@@ -91,16 +92,15 @@ def always(level: float) -> Callable[[_Recording, Blob], FloatAlpha]:
     return lambda _self, values: np.full(values.shape[2:], level, np.float32)
 
 
-@pytest.mark.parametrize("replay", [always(np.nan), always(0.0), always(1.0), stubborn()])
+@pytest.mark.parametrize("replay", [always(0.0), always(1.0), stubborn()])
 def test_a_recording_with_other_mattes_is_given_up(
     replay: Callable[[_Recording, Blob], FloatAlpha], tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not numbers, as of a network that exceeds float16, or the matte of something else."""
     monkeypatch.setattr(_Recording, "replay", replay)
     engine = RecordedEngine("cpu", tiny)
     engine.prepare((32, 64))
     assert engine._recording is not None
-    for _ in range(2 * CHECK_EVERY):
+    for _ in range(2 * CHECK_FIRST):
         np.testing.assert_allclose(engine.predict(blob(32, 64)), sigmoid(blob(32, 64)), rtol=1e-5)
     assert engine._recording is None
     engine.close()
@@ -110,13 +110,47 @@ def test_where_nobody_is_seen_a_recording_has_to_wait_for_its_proof(tiny: Path) 
     engine = RecordedEngine("cpu", tiny)
     grey = np.zeros((1, 3, 32, 64), np.float32)
     engine.prepare((32, 64))
-    for _ in range(2 * CHECK_EVERY):
+    for _ in range(2 * CHECK_FIRST):
         engine.predict(grey)
     assert engine._recording is not None
     assert not engine._recording.proven
-    for _ in range(CHECK_EVERY):
+    for _ in range(2 * CHECK_FIRST):
         engine.predict(blob(32, 64))
     assert engine._recording.proven
+    engine.close()
+
+
+def test_a_size_that_was_not_seen_before_is_laid_out_before_it_is_proved(tiny: Path) -> None:
+    engine = RecordedEngine("cpu", tiny)
+    engine.prepare((64, 96))
+    for size in (*[(64, 64)] * 2 * CHECK_FIRST, (64, 96), (64, 96)):
+        np.testing.assert_allclose(engine.predict(blob(*size)), sigmoid(blob(*size)), atol=2e-3)
+    assert engine._recording is not None
+    assert engine._recording.proven
+    engine.close()
+
+
+def test_a_proven_recording_that_exceeds_float16_later_is_given_up(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = RecordedEngine("cpu", tiny)
+    live(engine, 32, 64)
+    assert engine._recording is not None
+    assert engine._recording.proven
+    infinite = np.full((1, 1, 32, 64), np.nan, np.float32)
+    monkeypatch.setattr(engine._recording._alpha, "download", lambda: infinite)
+    np.testing.assert_allclose(engine.predict(blob(32, 64)), sigmoid(blob(32, 64)), rtol=1e-5)
+    assert engine._recording is None
+    engine.close()
+
+
+def test_who_waits_for_a_gpu_that_hangs_is_told(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_recorded, "ALONE_S", 0.05)
+    engine = RecordedEngine("cpu", tiny)
+    with engine_recorded._ALONE:
+        with pytest.raises(EngineError, match="still busy"):
+            RecordedEngine("cpu", tiny)
+        with pytest.raises(InferenceFailed, match="still busy"):
+            engine.predict(blob(32, 64))
+    np.testing.assert_allclose(engine.predict(blob(32, 64)), sigmoid(blob(32, 64)), rtol=1e-5)
     engine.close()
 
 
@@ -134,7 +168,7 @@ def test_a_proven_recording_alone_computes(tiny: Path, monkeypatch: pytest.Monke
     engine = RecordedEngine("cpu", tiny)
     live(engine, 32, 64)
     monkeypatch.setattr(OnnxRuntimeEngine, "predict", lambda *_: pytest.fail("computed twice"))
-    for _ in range(2 * CHECK_EVERY):
+    for _ in range(2 * CHECK_FIRST):
         np.testing.assert_allclose(engine.predict(blob(32, 64)), sigmoid(blob(32, 64)), atol=2e-3)
     engine.close()
 
@@ -154,7 +188,7 @@ def test_what_is_being_prepared_when_it_is_closed_is_dropped(tiny: Path, monkeyp
     engine.predict(blob(32, 64))
     preparing.start()
     assert begun.wait(10)
-    for _ in range(2 * CHECK_EVERY):
+    for _ in range(2 * CHECK_FIRST):
         np.testing.assert_allclose(engine.predict(blob(32, 64)), sigmoid(blob(32, 64)), rtol=1e-5)
     engine.close()
     go_on.set()
