@@ -119,6 +119,7 @@ def _comparison(rows: dict[str, dict[str, Any]]) -> str:
         f"{row['times_as_fast']:6.2f}× {row['mean_difference']:10.4f}  {row['provider']}"
         for name, row in rows.items()
     ]
+    lines.append("faster: than plain; mean |Δα|: how far its mattes are from plain's, of 1.")
     return "\n".join(lines)
 
 

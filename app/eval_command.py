@@ -150,7 +150,7 @@ def _table(evaluation: Evaluation, result: dict[str, Any]) -> str:
     if result["metrics"] is not None:
         rows.append(row("mean", values(result["metrics"])))
     took_all = took(evaluation.frames, result["seconds"], evaluation.engine, evaluation.preset, evaluation.input_size)
-    rows.append(f"{took_all}.")
+    rows.append(f"{took_all}. Lower is better, but for IoU.")
     return "\n".join(rows)
 
 
