@@ -1,11 +1,10 @@
 """Times each step of a frame's way on this machine, one after the other on one thread."""
 
-import functools
 import os
 import platform
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, cast
@@ -24,6 +23,7 @@ from matting_core.predictor import Lap, Predictor, no_lap
 from matting_core.preprocess import network_size
 
 WARM_UP_FRAMES = CHECK_FIRST + 1
+"""By then a GPU's recording has taken over, if somebody is to be seen in the frames."""
 ALLOCATION_FRAMES = 20
 JPEG = [cv2.IMWRITE_JPEG_QUALITY, 85, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_422]
 """How `as_jpeg` compresses: much as a webcam does."""
@@ -74,10 +74,9 @@ class FrameWay:
         edges: Edges,
         preview_side: int,
     ) -> None:
-        width, height = size
-        self.predictor = predictor
-        self.size = height, width
+        self._predictor = predictor
         self._background = background
+        self._size = width, height = size
         self._mirror = mirror
         self._edges = edges
         self._preview_side = preview_side
@@ -86,6 +85,7 @@ class FrameWay:
         self._canvas: Image = np.empty((height, width, 3), np.uint8)
         self._i420 = np.empty((height * 3 // 2, width), np.uint8)
         predictor.warm_up(height, width)
+        predictor.prepare(height, width)
 
     def go(self, jpeg: Array, index: int, lap: Lap) -> None:
         """Send one picture, as `as_jpeg` gives it, the whole way; `lap` is told each step that is done."""
@@ -93,9 +93,9 @@ class FrameWay:
         # OpenCV decodes a camera's frame likewise, but into storage that is used again.
         image = cast(Image, cv2.imdecode(jpeg, cv2.IMREAD_COLOR))
         lap("decode")
-        fitted = fit_frame(image, *self.size[::-1], mirror=self._mirror, arrays=self._arrays)
+        fitted = fit_frame(image, *self._size, mirror=self._mirror, arrays=self._arrays)
         lap("fit")
-        matted = self.predictor.predict(Frame(fitted, now_s, index), lap)
+        matted = self._predictor.predict(Frame(fitted, now_s, index), lap)
         if matted is not None:
             behind = self._background.render(matted, now_s)
             lap("background")
@@ -113,11 +113,12 @@ def as_jpeg(image: Image) -> Array:
 
 
 def measure(way: FrameWay, jpegs: Iterator[Array], seconds: float) -> Measurement:
-    """Send pictures the whole way for that many seconds, and at least one, after some untimed ones.
+    """Send pictures the whole way for that many seconds, and at least one, after WARM_UP_FRAMES untimed ones.
 
     Fetching a picture from `jpegs` is not timed.
     """
-    _warm_up(way.predictor, way.size, lambda: way.go(next(jpegs), 0, no_lap))
+    for _ in range(WARM_UP_FRAMES):
+        way.go(next(jpegs), 0, no_lap)
     stages: dict[str, list[float]] = {}
     frames, spent = 0, 0.0
     while frames < 1 or spent < seconds:
@@ -127,16 +128,6 @@ def measure(way: FrameWay, jpegs: Iterator[Array], seconds: float) -> Measuremen
         spent += time.perf_counter() - began
         frames += 1
     return Measurement(frames, spent, stages)
-
-
-def _warm_up(predictor: Predictor, size: tuple[int, int], frame: Callable[[], object]) -> None:
-    """Have frames of that size, (height, width), computed until the engine is as fast as it will be.
-
-    On a GPU it becomes so only if somebody is to be seen in them.
-    """
-    predictor.prepare(*size)
-    for _ in range(WARM_UP_FRAMES):
-        frame()
 
 
 def measure_allocations(way: FrameWay, jpegs: Iterator[Array]) -> dict[str, int]:
@@ -181,7 +172,9 @@ def compare_predictors(
     differences: dict[str, list[float]] = {name: [] for name in contenders}
     image = next(images)
     for predictor in contenders.values():
-        _warm_up(predictor, image.shape[:2], functools.partial(predictor.predict, Frame(image, 0.0, 0)))
+        predictor.prepare(*image.shape[:2])
+        for _ in range(WARM_UP_FRAMES):
+            predictor.predict(Frame(image, 0.0, 0))
     frames, began = 0, time.perf_counter()
     while frames < 1 or time.perf_counter() - began < seconds:
         image = next(images)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from matting_core.errors import InferenceFailed
 from matting_core.frames import Array
 from matting_core.nvidia import pin_pages, unpin_pages
 
@@ -79,10 +78,3 @@ def pinned_array(shape: tuple[int, ...], kind: type[np.generic]) -> Array:
 def _let_go(memory: mmap.mmap, address: int) -> None:
     if not unpin_pages(address):
         _kept.append(memory)  # a new array at this address would be taken for the old one
-
-
-def check_health(figures: Array) -> None:
-    """InferenceFailed unless these are the least, greatest and mean of a matte: finite and in [0, 1]."""
-    low, high, mean = (float(figure) for figure in figures)
-    if not (np.isfinite((low, high, mean)).all() and low >= -1e-3 and high <= 1 + 1e-3):
-        raise InferenceFailed(f"The fused graph computed values that are no matte ({low} to {high}, mean {mean}).")

@@ -110,6 +110,11 @@ def checked_predict(engine: MattingEngine, blob: Blob) -> FloatAlpha:
     if alpha.shape != blob.shape[2:]:
         raise InferenceFailed(f"The {engine.name} engine returned a matte of {alpha.shape} for {blob.shape[2:]}.")
     low, high = float(alpha.min()), float(alpha.max())
-    if not (np.isfinite(low) and np.isfinite(high) and low >= -1e-3 and high <= 1 + 1e-3):
+    if not is_matte(low, high):
         raise InferenceFailed(f"The {engine.name} engine returned values that are no matte ({low} to {high}).")
     return alpha
+
+
+def is_matte(*figures: float) -> bool:
+    """Whether figures of an alpha, such as its least and its greatest, are finite and in [0, 1], but for rounding."""
+    return all(np.isfinite(figure) and -1e-3 <= figure <= 1 + 1e-3 for figure in figures)

@@ -15,7 +15,8 @@ from typing import Any, Literal
 import numpy as np
 import platformdirs
 
-from matting_core.device_buffers import TYPES, DeviceBuffer, check_health
+from matting_core.device_buffers import TYPES, DeviceBuffer
+from matting_core.engine import is_matte
 from matting_core.engine_onnxruntime import (
     GPU_MEND,
     NVIDIA,
@@ -26,7 +27,7 @@ from matting_core.engine_onnxruntime import (
     prepare_onnxruntime,
 )
 from matting_core.errors import EngineError, InferenceFailed, UsageError
-from matting_core.frames import Alpha, FloatAlpha, Image
+from matting_core.frames import Alpha, Array, FloatAlpha, Image
 from matting_core.fused_spec import FusedSpec, Part, YuvFormat
 
 ENGINES = ("cuda", "tensorrt", "cpu")
@@ -158,7 +159,7 @@ class FusedEngine:
             raise InferenceFailed("A frame was to be composed that has not been matted.")
         slot.stage = "matted"
         if alpha is not None:
-            check_health(np.array([alpha.min(), alpha.max(), alpha.mean()]))
+            _check_health(np.array([alpha.min(), alpha.max(), alpha.mean()]))
             with _inference():
                 slot.buffers["alpha"].load(alpha)
         self._run("back" if halves else "whole", slot)
@@ -188,7 +189,7 @@ class FusedEngine:
         with _inference():
             self._sessions[part].run_with_iobinding(slot.bindings[part], options)
             if part != "back":
-                check_health(slot.buffers["health"].download())
+                _check_health(slot.buffers["health"].download())
 
     def _open(self, model: Path, part: Part, cache: Path, cuda_graph: bool) -> Any:
         graph = _build(model, self.spec, part)
@@ -252,6 +253,13 @@ def _providers(name: str, cuda_graph: bool, half: bool, cache: Path) -> list[tup
         "trt_cuda_graph_enable": str(int(cuda_graph)),
     }
     return [(PROVIDERS[name], tensorrt), cuda]
+
+
+def _check_health(figures: Array) -> None:
+    """InferenceFailed unless these are the least, greatest and mean of a matte."""
+    low, high, mean = (float(figure) for figure in figures)
+    if not is_matte(low, high, mean):
+        raise InferenceFailed(f"The fused graph computed values that are no matte ({low} to {high}, mean {mean}).")
 
 
 @contextlib.contextmanager

@@ -55,49 +55,45 @@ class RecordedEngine(OnnxRuntimeEngine):
         with _alone(EngineError(f"The GPU is still busy with another {name} engine.", "Choose another engine.")):
             super().__init__(name, model)
         self._model = model
-        self._size: Size = (0, 0)
         self._laid_out: set[Size] = set()
         self._frames = 0
-        self._closed = False
         self._recording: _Recording | None = None
 
     def prepare(self, size: Size) -> None:
         """See MattingEngine.prepare."""
         with _ALONE:
-            if self._closed:
+            if self._session is None:
                 return
             try:
                 self._recording = _Recording(self.name, self._model, size, self._frames)
             except Exception as error:  # of ONNX, of its runtime, of memory: frames go on without
                 log.info("%s is not recorded: %s", self._model.name, first_line(error))
-            if self._closed:
+            if self._session is None:  # closed meanwhile
                 self._recording = None
 
     def predict(self, blob: Blob) -> FloatAlpha:
         """See MattingEngine.predict."""
-        self._size = (blob.shape[2], blob.shape[3])
         self._frames += 1
         alpha = self._replayed(blob)
         return self._plain(blob) if alpha is None else alpha
 
     def close(self) -> None:
         """See MattingEngine.close. A recording that is being prepared is dropped once it is ready."""
-        self._closed = True
-        self._recording = None
         super().close()
+        self._recording = None
 
     def _plain(self, blob: Blob) -> FloatAlpha:
-        if self._size in self._laid_out:
+        if _size(blob) in self._laid_out:
             return super().predict(blob)
         with _alone(InferenceFailed("The GPU is still busy with another engine.")):
             alpha = super().predict(blob)
-        self._laid_out.add(self._size)
+        self._laid_out.add(_size(blob))
         return alpha
 
     def _replayed(self, blob: Blob) -> FloatAlpha | None:
         """Alpha by the recording; None where there is none that is to be used."""
         recording = self._recording
-        if recording is None or recording.size != self._size:
+        if recording is None or recording.size != _size(blob):
             return None
         try:
             if recording.proven or self._prove(recording, blob):
@@ -112,7 +108,7 @@ class RecordedEngine(OnnxRuntimeEngine):
 
         _Unfit if not. Raises InferenceFailed where the file's own fails.
         """
-        due = self._frames >= recording.check_at and self._size in self._laid_out
+        due = self._frames >= recording.check_at and recording.size in self._laid_out
         if not due or not _ALONE.acquire(blocking=False):
             return False
         try:
@@ -139,6 +135,10 @@ def _alone(otherwise: MattecamError) -> Iterator[None]:
         yield
     finally:
         _ALONE.release()
+
+
+def _size(blob: Blob) -> Size:
+    return blob.shape[2], blob.shape[3]
 
 
 def _distance(one: FloatAlpha, other: FloatAlpha) -> float:

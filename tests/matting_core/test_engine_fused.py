@@ -12,20 +12,18 @@ import onnxruntime
 import pytest
 
 from matting_core import engine_onnxruntime
-from matting_core.composite import Compositor, Edges
 from matting_core.engine_fused import FusedEngine, Slot, _providers
 from matting_core.errors import EngineError, InferenceFailed, UsageError
-from matting_core.frames import Alpha, Array, FloatAlpha, Frame, Image, MattedFrame
+from matting_core.frames import FloatAlpha, Image
 from matting_core.fused_graph import build_fused
 from matting_core.fused_spec import FusedSpec
 from matting_core.preprocess import restore_alpha, to_blob
+from tests.support.canvas import LEVELS, composed, largest_difference
 from tests.support.tiny_onnx import write_network
 
 MODEL = Path(__file__).parents[2] / "models" / "modnet_photographic.onnx"
 SIZE, NETWORK = (96, 128), (96, 128)
 SPEC = FusedSpec(SIZE, NETWORK, yuv=("nv12", "i420"))
-LEVELS = 2
-"""By how much a canvas may differ from the Compositor's, anywhere."""
 
 # What CUDA's provider has kernels for, of the types that the graph gives them (ONNX Runtime's OperatorKernels.md).
 CUDA_OPERATORS = """
@@ -48,17 +46,6 @@ def noise(seed: int) -> Image:
 def tiny_alpha(frame: Image) -> FloatAlpha:
     alpha: FloatAlpha = (1 / (1 + np.exp(-to_blob(frame).mean(axis=1))))[0].astype(np.float32)
     return alpha
-
-
-def composed(frame: Image, alpha: Alpha, background: Image) -> Image:
-    canvas = np.empty_like(frame)
-    matted = MattedFrame(Frame(frame, 0.0, 0), alpha)
-    Compositor(*alpha.shape[::-1]).render(matted, background, Edges(), canvas)
-    return canvas
-
-
-def largest_difference(one: Array, other: Array) -> int:
-    return int(np.abs(one.astype(int) - other.astype(int)).max())
 
 
 def canvas(engine: FusedEngine, slot: Slot, alpha: FloatAlpha | None = None) -> Image:

@@ -8,19 +8,17 @@ import onnx
 import onnxruntime
 import pytest
 
-from matting_core.composite import Compositor, Edges
 from matting_core.engine import MattingEngine, create_engine
 from matting_core.errors import EngineError, ModelError
-from matting_core.frames import Alpha, Array, FloatAlpha, Frame, Image, MattedFrame
+from matting_core.frames import Array, FloatAlpha, Image
 from matting_core.fused_graph import build_fused
 from matting_core.fused_spec import FusedSpec
 from matting_core.preprocess import network_size, restore_alpha, shrink, to_blob
+from tests.support.canvas import LEVELS, composed, largest_difference
 from tests.support.tiny_onnx import write_network
 
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "models" / "modnet_photographic.onnx"
-LEVELS = 2
-"""By how much a canvas may differ from the Compositor's, anywhere."""
 SIZES = [(360, 640), (720, 1280), (480, 848)]
 
 
@@ -46,19 +44,6 @@ def portrait(height: int, width: int) -> Image:
 
 def noise(*shape: int) -> Image:
     return np.random.default_rng(sum(shape)).integers(0, 256, shape, np.uint8)
-
-
-def composed(frame: Image, alpha: Alpha, background: Image, decontaminate: bool = True) -> Image:
-    """The OpenCV path's canvas."""
-    height, width = alpha.shape
-    canvas = np.empty_like(frame)
-    matted = MattedFrame(Frame(frame, 0.0, 0), alpha)
-    Compositor(width, height).render(matted, background, Edges(decontaminate=decontaminate), canvas)
-    return canvas
-
-
-def largest_difference(one: Array, other: Array) -> int:
-    return int(np.abs(one.astype(int) - other.astype(int)).max())
 
 
 @pytest.mark.parametrize("size", SIZES)
