@@ -29,6 +29,7 @@ COMPOSITE_SHARE = 0.5
 BAND_SHARE = (0.005, 0.05)
 """The trimap's erosion and dilation are each drawn between these shares of the mean side."""
 READERS = 8
+SEEDS = 2**62
 
 Item = TypeVar("Item")
 Key = tuple[int, int]
@@ -70,8 +71,8 @@ class MattingDataset(Dataset[Sample]):
     """Training samples of one size, each a webcam frame made of a pair; an item's key is (epoch, index).
 
     size: (height, width), multiples of 32. backgrounds: picture files that people are laid on, their own colours
-    estimated first. camera: its faults, or None for a perfect one. Raises MediaError for a file that can no longer be
-    read.
+    estimated first. camera: its faults, which so many of the samples get as faulty says; None for a perfect one.
+    Raises MediaError for a file that can no longer be read.
     """
 
     def __init__(
@@ -81,12 +82,14 @@ class MattingDataset(Dataset[Sample]):
         seed: int,
         backgrounds: Sequence[Path] = (),
         camera: WebcamLook | None = None,
+        faulty: float = 1.0,
     ) -> None:
         self._pairs = tuple(pairs)
         self._size = size
         self._seed = seed
         self._backgrounds = tuple(backgrounds)
         self._camera = camera
+        self._faulty = faulty
 
     def __len__(self) -> int:
         return len(self._pairs)
@@ -96,8 +99,8 @@ class MattingDataset(Dataset[Sample]):
         random = np.random.default_rng((self._seed, epoch, index))
         image, matte = self._picture(self._pairs[index], random)
         image_tensor, matte_tensor = _to_tensors(image, matte)
-        camera_seed = int(random.integers(2**62))
-        if self._camera is not None:
+        camera_seed = int(random.integers(SEEDS))
+        if self._camera is not None and camera_seed < self._faulty * SEEDS:
             image_tensor, matte_tensor = self._camera(image_tensor, matte_tensor, camera_seed)
         inner, outer = (_band(self._size, random.uniform(*BAND_SHARE)) for _ in range(2))
         trimap = make_trimap(matte_tensor[0].numpy(), inner, outer)

@@ -25,10 +25,11 @@ def a_moment_later(image: Tensor, seed: int) -> Tensor:
     """The samples, moved by up to SHIFT_PX and scaled by up to SCALE, with a little more or less
     contrast and other noise.
 
-    image: float N×3×H×W, RGB in [−1, 1]. New, alike, in the 256 levels that a webcam's pictures have. The seed alone
-    decides; torch's own generators are left as they were.
+    image: float N×3×H×W, RGB in [−1, 1]. New, alike, in the 256 levels that a webcam's pictures have. The seed and the
+    kind of device decide alone; torch's own generators are left as they were.
     """
     random = torch.Generator().manual_seed(seed)
+    grainy = torch.Generator(image.device).manual_seed(seed)  # the processor would need longer than the training step
     count, _, height, width = image.shape
 
     def uniform(*shape: int) -> Tensor:
@@ -41,10 +42,10 @@ def a_moment_later(image: Tensor, seed: int) -> Tensor:
     grid = functional.affine_grid(motion.to(image), list(image.shape), align_corners=False)
     moved = functional.grid_sample(image, grid, padding_mode="border", align_corners=False)
     grain = GRAINS[int(torch.randint(len(GRAINS), (1,), generator=random))]
-    noise = torch.randn(count, 3, height // grain, width // grain, generator=random)
+    noise = torch.randn(count, 3, height // grain, width // grain, generator=grainy, device=image.device)
     if grain > 1:
         noise = functional.interpolate(noise, size=(height, width), mode="bilinear", align_corners=False)
-    noise *= (uniform(count, 1, 1, 1) + 1) * NOISE_LEVELS * LEVEL
+    noise *= (uniform(count, 1, 1, 1).to(noise) + 1) * NOISE_LEVELS * LEVEL
     seen = moved * (1 + CONTRAST * uniform(count, 1, 1, 1).to(image)) + noise.to(image)
     return ((seen.clamp(-1, 1) + 1) / LEVEL).round() * LEVEL - 1
 

@@ -60,7 +60,7 @@ def load_data(config: TrainConfig) -> TrainData:
         )
     names = "\n".join([*(pair.name for pair in pairs), *(room.name for room in rooms)])
     return TrainData(
-        MattingDataset(pairs, data.size_hw, config.seed, rooms, WebcamLook() if data.camera else None),
+        MattingDataset(pairs, data.size_hw, config.seed, rooms, WebcamLook(), data.camera),
         ValidationDataset(held_out, max(data.size_hw)),
         EpochSampler(len(pairs), config.seed),
         steps,

@@ -96,6 +96,14 @@ def test_seed_epoch_and_index_alone_decide(pairs: tuple[Pair, ...], rooms: list[
     assert not torch.equal(samples[0].trimap, first[(2, 0)].trimap)
 
 
+def test_so_many_of_the_samples_get_a_webcams_faults(pairs: tuple[Pair, ...]) -> None:
+    perfect, faulty, mixed = (MattingDataset(pairs, SIZE, 7, (), WebcamLook(), share) for share in (0.0, 1.0, 0.5))
+    keys = [(epoch, index) for epoch in range(5) for index in range(6)]
+    spared = [same(mixed[key], perfect[key]) for key in keys]
+    assert 5 < sum(spared) < 25
+    assert all(same(mixed[key], faulty[key]) for key, good in zip(keys, spared, strict=True) if not good)
+
+
 def test_worker_processes_give_the_same_batches(pairs: tuple[Pair, ...], rooms: list[Path]) -> None:
     samples = MattingDataset(pairs, SIZE, 7, rooms, WebcamLook())
     sampler = EpochSampler(len(samples), 7)
