@@ -220,7 +220,7 @@ def test_cuda_finds_the_processors_alpha() -> None:
         expected = cpu.predict(blob(*size))
         for alpha in (gpu.predict(blob(*size)), live(gpu, *size), *(gpu.predict(blob(*size)) for _ in range(8))):
             assert float(np.abs(alpha - expected).mean()) < 1e-3
-            assert float((np.abs(alpha - expected) > 0.05).mean()) < 1e-3
+            assert float((np.abs(alpha - expected) > 0.05).mean()) < 5e-3
         assert gpu._recording is not None
         assert gpu._recording.size == size
         assert gpu._recording.proven
