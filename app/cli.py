@@ -91,6 +91,7 @@ def _run(options: argparse.Namespace) -> int:
         model=options.model,
         fps_cap=options.fps_cap,
         load_limit=options.load_limit,
+        size=options.size,
         as_json=options.json,
     )
 

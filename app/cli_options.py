@@ -3,19 +3,24 @@
 import argparse
 from pathlib import Path
 
+from app import shipped_backgrounds
 from matting_core.engine_names import ENGINE_NAMES
 from matting_core.layouts import AUTO, LAYOUTS
 from matting_core.presets import AUTO_PRESET, DEFAULT_PRESET, LIVE_PRESETS, PRESETS
 
 SAVED = "the window's choice unless given"
-SPEC = "color:#rrggbb, blur, blur:N (1 to 100), transparent, none, or an image or video file"
+SPEC = (
+    "color:#rrggbb, blur, blur:N (1 to 100), transparent, none, an image or video file, or one of "
+    f"{', '.join(shipped_backgrounds.names())}"
+)
 MODEL = "one of `models list`; the preset's own unless given"
 
 
 def add_run_options(run: argparse.ArgumentParser) -> None:
     """`run`: what is left out comes from the user's settings."""
     run.add_argument("--camera", help=f"auto, an index, a name, a device or a file; 'demo' needs no camera; {SAVED}")
-    run.add_argument("--background", metavar="SPEC", help=f"{SPEC}; {SAVED}")
+    run.add_argument("--background", type=shipped_backgrounds.spec, metavar="SPEC", help=f"{SPEC}; {SAVED}")
+    run.add_argument("--size", metavar="WxH", help=f"of the camera's picture and of what is sent; {SAVED}")
     run.add_argument(
         "--output",
         default="virtual",
@@ -35,7 +40,8 @@ def add_process_options(process: argparse.ArgumentParser) -> None:
     process.add_argument("input", type=Path, metavar="INPUT", help="an image, a folder of images, or a video")
     output = "the file or folder to write; what is there is replaced"
     process.add_argument("--output", type=Path, metavar="OUT", help=output)
-    process.add_argument("--background", default="blur", metavar="SPEC", help=f"{SPEC}; blur unless given")
+    spec = f"{SPEC}; blur unless given"
+    process.add_argument("--background", type=shipped_backgrounds.spec, default="blur", metavar="SPEC", help=spec)
     process.add_argument("--alpha", type=Path, metavar="PATH", help="write the mattes, too")
     process.add_argument("--model", metavar="NAME", help=MODEL)
     _add_engine_options(process, DEFAULT_PRESET, "auto")

@@ -36,10 +36,12 @@ def run(
     model: str | None = None,
     fps_cap: int | None = None,
     load_limit: int | None = None,
+    size: str | None = None,
 ) -> int:
     """Run until `seconds` are over, a signal comes or a stage fails; options left out come from the user's settings.
 
-    output: 'virtual', 'null' or a video file. Raises what made a stage fail; returns the exit code.
+    output: 'virtual', 'null' or a video file. size: 'WIDTHxHEIGHT' of the camera's picture and of the output's. Raises
+    what made a stage fail; returns the exit code.
     """
     saved, notices = settings_file.load()
     for notice in notices:
@@ -51,6 +53,9 @@ def run(
         "engine": engine,
     }
     chosen |= {"model": model, "fps_cap": fps_cap, "load_limit": load_limit}
+    if size is not None:
+        width, height = parse_size(size)
+        chosen |= dict.fromkeys(("camera_size", "output_size"), f"{width}x{height}")
     settings = saved.changed(
         virtual_camera=output == "virtual", **{name: value for name, value in chosen.items() if value is not None}
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import platformdirs
 
+from app import shipped_backgrounds
 from matting_core.errors import MediaError
 
 log = logging.getLogger(__name__)
@@ -17,7 +18,6 @@ log = logging.getLogger(__name__)
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".gif"})
 SUFFIXES = IMAGE_SUFFIXES | VIDEO_SUFFIXES
-SHIPPED_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "backgrounds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class LibraryEntry:
 class BackgroundLibrary:
     """Lists, adds and removes files. Touches the disk: call `add` off the window's thread."""
 
-    def __init__(self, own_folder: Path | None = None, shipped_folder: Path = SHIPPED_FOLDER) -> None:
+    def __init__(self, own_folder: Path | None = None, shipped_folder: Path = shipped_backgrounds.FOLDER) -> None:
         self.own_folder = own_folder or platformdirs.user_data_path("mattecam", appauthor=False) / "backgrounds"
         self.shipped_folder = shipped_folder
 

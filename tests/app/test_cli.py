@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 import pytest
 
 from app import settings as settings_file
+from app import shipped_backgrounds
 from app.cli import main
 from app.settings import Settings
+from matting_core.fit import fit_image
 from matting_core.model_store import ModelStore
 from matting_core.own_command import own_command
+from matting_core.pictures import read_image
 from matting_core.presets import PRESETS
 from tests.support.tiny_onnx import write_network
 
@@ -63,6 +67,27 @@ def test_run_records_a_film_of_the_chosen_background(tmp_path: Path) -> None:
     assert live  # the rest are the slates of the start and the end
 
 
+def test_run_takes_a_size_and_the_name_of_a_background(tmp_path: Path) -> None:
+    film = tmp_path / "out.mp4"
+    options = ("--background", "hills", "--size", "160x284", "--preset", "fast", "--seconds", "6")
+    assert main([*LIVE[:3], "--output", str(film), *options]) == 0
+    hills = fit_image(read_image(shipped_backgrounds.FOLDER / "hills.jpg"), 160, 284)[:20, :20]
+    with av.open(str(film)) as container:
+        frames = [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
+    assert {frame.shape for frame in frames} == {(284, 160, 3)}
+    assert min(float(np.abs(frame[:20, :20].astype(int) - hills).mean()) for frame in frames) < 8
+
+
+def test_a_file_comes_before_the_shipped_background_of_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Path(shipped_backgrounds.spec("hills")).is_file()
+    assert [shipped_backgrounds.spec(text) for text in ("blur", "none", "hills.jpg")] == ["blur", "none", "hills.jpg"]
+    (tmp_path / "hills").touch()
+    assert shipped_backgrounds.spec("hills") == "hills"
+
+
 @pytest.mark.usefixtures("tiny")
 def test_run_says_what_auto_did_and_what_it_was_held_to(capsys: pytest.CaptureFixture[str]) -> None:
     options = ("--preset", "auto", "--fps-cap", "10", "--load-limit", "50")
@@ -96,6 +121,7 @@ def test_options_of_run_do_not_change_the_saved_settings(capsys: pytest.CaptureF
         (("run", "--camera", "demo", "--output", "no/such/folder/out.mp4", "--seconds", "5"), "out.mp4"),
         (("run", "--camera", "demo", "--output", "null", "--fps-cap", "3"), "fps_cap"),
         (("run", "--camera", "demo", "--output", "null", "--load-limit", "101"), "load_limit"),
+        (("run", "--camera", "demo", "--output", "null", "--size", "big"), "'big' is not a size"),
         (("bench", "--source", "nowhere.mp4"), "nowhere.mp4"),
         (("bench", "--size", "big"), "big"),
         (("models", "get", "nobody"), "nobody"),
