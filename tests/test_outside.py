@@ -1,7 +1,4 @@
-"""Input from outside: whatever the bytes, the outcome is a value or one of our errors; and what we never do at all.
-
-MATTECAM_FUZZ=N tries N examples a loader instead of a few, and other ones each time.
-"""
+"""Input from outside: whatever the bytes, the outcome is a value or one of our errors; and what we never do at all."""
 
 import ast
 import json
@@ -10,7 +7,6 @@ import stat
 import struct
 import sys
 import time
-import zipfile
 import zlib
 from pathlib import Path
 
@@ -18,7 +14,7 @@ import cv2
 import numpy as np
 import psutil
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.pipeline import Parts, Pipeline
@@ -30,43 +26,19 @@ from matting_core.download import _CheckedRedirects
 from matting_core.errors import MediaError, ModelError, UsageError
 from matting_core.inputs import read_bounded
 from matting_core.manifest import read_manifest
-from matting_core.model_check import check_matting_model
 from matting_core.model_store import ModelStore
-from matting_core.onnx_scan import scan_onnx
-from matting_core.openvino_import import import_openvino, openvino_core
 from matting_core.pictures import read_image
-from matting_core.quantised import pack, read_quantised
 from matting_core.video_loop import VideoLoop
+from tests.support.fuzz import damaged, few
 from tests.support.room import HEIGHT, WIDTH, GreenEngines, Memory, RoomSource
-from tests.support.tiny_onnx import _field, _number, _text, write_network
+from tests.support.tiny_onnx import write_network
 
 ROOT = Path(__file__).resolve().parents[1]
-LONG = int(os.environ.get("MATTECAM_FUZZ", "0"))
-few = settings(
-    max_examples=LONG or 25,
-    derandomize=not LONG,
-    database=None,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
     max_leaves=8,
 )
-
-
-def damaged(data: bytes) -> st.SearchStrategy[bytes]:
-    """The bytes with some of them changed, or cut short, or nothing but noise."""
-    changes = st.lists(st.tuples(st.integers(0, len(data) - 1), st.integers(0, 255)), max_size=8)
-
-    def change(given: tuple[list[tuple[int, int]], int]) -> bytes:
-        out = bytearray(data)
-        for at, value in given[0]:
-            out[at] = value
-        return bytes(out[: given[1]])
-
-    return st.tuples(changes, st.integers(len(data) // 2, len(data))).map(change) | st.binary(max_size=200)
 
 
 @few
@@ -144,22 +116,6 @@ def test_no_more_is_read_than_wanted(tmp_path: Path) -> None:
         read_bounded(tmp_path / "x", 10)
     with pytest.raises(OSError, match="no file's name"):
         read_bounded(Path("a\0b"), 10)
-
-
-@few
-@given(damaged((ROOT / "models" / "manifest.toml").read_bytes()[:1500]))
-def test_any_manifest_is_records_or_an_error(tmp_path: Path, data: bytes) -> None:
-    (tmp_path / "manifest.toml").write_bytes(data)
-    try:
-        read_manifest(tmp_path)
-    except ModelError as error:
-        assert error.problem
-
-
-def test_a_deeply_nested_manifest_is_damaged(tmp_path: Path) -> None:
-    (tmp_path / "manifest.toml").write_text("a = " + "[" * 50_000)
-    with pytest.raises(ModelError, match="is damaged"):
-        read_manifest(tmp_path)
 
 
 @few
@@ -246,89 +202,6 @@ def test_a_name_with_a_colon_is_a_file_and_an_address_is_none(
         VideoLoop(Path("http:film.mp4")).close()
     with pytest.raises(MediaError):
         VideoLoop(Path("http://127.0.0.1:1/x.mp4"))
-
-
-@few
-@given(damaged(pack(b"<net/>", bytes(99))))
-def test_any_quantised_model_is_one_or_an_error(tmp_path: Path, data: bytes) -> None:
-    openvino = import_openvino()
-    (tmp_path / "x.zip").write_bytes(data)
-    with pytest.raises(ModelError):
-        read_quantised(openvino, openvino_core(), tmp_path / "x.zip")
-
-
-@pytest.mark.parametrize("packing", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_other_packings_and_lying_sizes_are_refused(tmp_path: Path, packing: int) -> None:
-    openvino = import_openvino()
-    with zipfile.ZipFile(tmp_path / "x.zip", "w", packing) as archive:
-        archive.writestr("model.xml", "x")
-        archive.writestr("model.bin", "x")
-    with pytest.raises(ModelError, match="damaged"):
-        read_quantised(openvino, openvino_core(), tmp_path / "x.zip")
-    data = pack(bytes(32 << 20), b"")
-    lie = data.replace(struct.pack("<I", 32 << 20), struct.pack("<I", 9))
-    assert lie != data
-    (tmp_path / "x.zip").write_bytes(lie)
-    with pytest.raises(ModelError, match="damaged"):
-        read_quantised(openvino, openvino_core(), tmp_path / "x.zip")
-
-
-@few
-@given(data=st.data())
-def test_any_model_file_is_scanned_or_refused(tmp_path: Path, data: st.DataObject) -> None:
-    whole = write_network(tmp_path / "x.onnx").read_bytes()
-    (tmp_path / "x.onnx").write_bytes(data.draw(damaged(whole)))
-    try:
-        scan_onnx(tmp_path / "x.onnx")
-    except ModelError as error:
-        assert error.problem
-
-
-@settings(few, max_examples=max(3, LONG // 50))
-@given(data=st.data())
-def test_a_damaged_model_fits_or_is_refused_whatever_the_reader_does(tmp_path: Path, data: st.DataObject) -> None:
-    whole = write_network(tmp_path / "x.onnx").read_bytes()
-    (tmp_path / "x.onnx").write_bytes(data.draw(damaged(whole)))
-    try:
-        check_matting_model(tmp_path / "x.onnx")
-    except ModelError as error:
-        assert error.problem
-
-
-def _model(tensor: bytes) -> bytes:
-    return _number(1, 7) + _field(7, _field(5, tensor))
-
-
-@pytest.mark.parametrize("place", ["../../secret", "/etc/hostname", "beside.bin"])
-def test_weights_in_other_files_are_refused(tmp_path: Path, place: str) -> None:
-    tensor = _number(1, 4) + _number(2, 1) + _field(13, _text(1, "location") + _text(2, place)) + _number(14, 1)
-    (tmp_path / "x.onnx").write_bytes(_model(tensor))
-    with pytest.raises(ModelError, match="other files"):
-        ModelStore(user=tmp_path / "own").import_file(tmp_path / "x.onnx")
-    inner = _field(7, _field(1, _field(5, _field(6, _field(5, tensor)))))  # in a node's subgraph
-    (tmp_path / "x.onnx").write_bytes(inner)
-    with pytest.raises(ModelError, match="other files"):
-        scan_onnx(tmp_path / "x.onnx")
-
-
-def test_huge_declared_shapes_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "x.onnx").write_bytes(_model(_number(1, 1 << 20) + _number(1, 1 << 20)))
-    with pytest.raises(ModelError, match="more than"):
-        scan_onnx(tmp_path / "x.onnx")
-    write_network(tmp_path / "x.onnx", shape=("n", 3, 1 << 40, "w"))
-    with pytest.raises(ModelError, match="declares a side"):
-        scan_onnx(tmp_path / "x.onnx")
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="needs links")
-def test_a_model_that_became_a_link_is_refused(tmp_path: Path) -> None:
-    store = ModelStore(user=tmp_path / "own")
-    entry = store.import_file(write_network(tmp_path / "room.onnx"))
-    assert entry.path is not None
-    entry.path.rename(tmp_path / "elsewhere.onnx")
-    entry.path.symlink_to(tmp_path / "elsewhere.onnx")
-    with pytest.raises(ModelError, match="is a link"):
-        store.find("room")
 
 
 def test_no_redirect_leaves_https() -> None:
