@@ -55,7 +55,8 @@ def run(config: TrainConfig, resume: bool = False, talks: bool = True) -> "Outco
     require_train_extra("Training")
     from matting_core.modnet.run_state import holds_run
     from matting_core.modnet.train_data import load_data
-    from matting_core.modnet.trainer import Trainer, make_accelerator
+    from matting_core.modnet.train_setup import make_accelerator
+    from matting_core.modnet.trainer import Trainer
 
     if holds_run(config.output) and not resume:
         raise UsageError(

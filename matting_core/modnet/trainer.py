@@ -1,18 +1,13 @@
-"""Supervised training (paper, section 3): the loop. Several processes and mixed precision are Accelerate's.
-
-Several processes share each batch. On GPUs batch normalisation is then synchronised over them; on CPUs PyTorch cannot,
-so norms must be frozen there. Instance normalisation is per picture anyway.
-"""
+"""Supervised training (paper, section 3): the loop. Several processes and mixed precision are Accelerate's."""
 
 import math
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DataLoaderConfiguration, gather_object
+from accelerate.utils import gather_object
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
@@ -26,8 +21,9 @@ from matting_core.modnet.model import MODNet, ModnetConfig
 from matting_core.modnet.moment import a_moment_later, steadiness_loss
 from matting_core.modnet.run_state import RunState, averaged, diverged, holds_run
 from matting_core.modnet.teacher import Teacher, hold_sight
-from matting_core.modnet.train_config import NetworkConfig, OptimiserConfig, TrainConfig
+from matting_core.modnet.train_config import TrainConfig
 from matting_core.modnet.train_data import TrainData, told_by_worker
+from matting_core.modnet.train_setup import check_norms, check_processes, check_teacher, learning_rate, make_optimiser
 from matting_core.modnet.validation import measure, sample_strip, summary
 from matting_core.modnet.weights import load_network, take_backbone
 
@@ -62,7 +58,7 @@ class Trainer:
         self._identity = {**config.deciding(), "pictures": data.fingerprint}
         check_processes(config, accelerator)
         torch.manual_seed(config.seed)
-        _check_teacher(config.network, config.steadiness)
+        check_teacher(config.network, config.steadiness)
         teacher = config.network.teacher
         self._teacher = Teacher(teacher, accelerator.device) if teacher else None
         resumes = resume and holds_run(config.output)
@@ -111,7 +107,7 @@ class Trainer:
         wanted = ModnetConfig(network.context, network.detail_width, network.backbone_width, network.branches)
         model = MODNet(wanted).to(device, memory_format=torch.channels_last)
         if network.weights and fresh:
-            _check_norms(network.weights, network.norms, "frozen")
+            check_norms(network.weights, network.norms, "frozen")
             loaded = load_network(network.weights, wanted)
             model = loaded.model.to(device, memory_format=torch.channels_last)
             if model.config != wanted:
@@ -119,7 +115,7 @@ class Trainer:
             if not loaded.has_heads:
                 fit_heads(model, self._pictures(HEAD_PICTURES))
         elif network.backbone and fresh:
-            _check_norms(network.backbone, network.norms, "branches")
+            check_norms(network.backbone, network.norms, "branches")
             take_backbone(network.backbone, model)
         elif self._teacher and fresh:
             self._teacher.give_sight(model, self._pictures(SIGHT_PICTURES))
@@ -231,74 +227,3 @@ class Trainer:
     def _bar(self) -> Any:
         hidden = not self._engine.is_main_process
         return tqdm(total=self._total, initial=self._state.step, unit="step", disable=hidden, dynamic_ncols=True)
-
-
-def _check_teacher(network: NetworkConfig, steadiness: float) -> None:
-    if steadiness and not network.teacher:
-        raise UsageError("Only a teacher knows the matte of a moment later.", "Set network.teacher, or steadiness = 0.")
-    if (network.teacher is not None) != (network.branches == "slim"):
-        raise UsageError(
-            "A slim network has a teacher, and no other has one.",
-            "Set network.branches = 'slim' and network.teacher, or neither.",
-        )
-    if network.teacher and network.backbone:
-        raise UsageError("A slim network has its teacher's backbone.", "Leave network.backbone out.")
-    if network.teacher and network.norms == "frozen" and not network.weights:
-        raise UsageError(
-            "What begins at random needs norms that learn.", "Set network.norms = 'train', or network.weights."
-        )
-
-
-def _check_norms(weights: Path, norms: str, instead: str) -> None:
-    if weights.suffix.lower() == ".onnx" and norms == "train":
-        raise UsageError(
-            f"{weights.name} has its norms folded into its convolutions, so they cannot learn.",
-            f"Set network.norms = '{instead}'.",
-        )
-
-
-def make_accelerator(config: TrainConfig) -> Accelerator:
-    """Accelerate on the config's device and precision, and in the processes it was started in."""
-    gpu = config.device == "auto" and torch.cuda.is_available()
-    precision = config.precision
-    if precision == "fp16" and not gpu:
-        raise UsageError("Half precision (fp16) needs a GPU.", "Set precision = 'auto'.")
-    if precision == "auto":
-        precision = "fp32" if not gpu else "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    return Accelerator(
-        mixed_precision="no" if precision == "fp32" else precision,
-        cpu=not gpu,
-        dataloader_config=DataLoaderConfiguration(split_batches=True),
-    )
-
-
-def check_processes(config: TrainConfig, accelerator: Accelerator) -> None:
-    """Raise UsageError unless the processes can share the config's batches and norms."""
-    count = accelerator.num_processes
-    if config.batch % count:
-        raise UsageError(f"A batch of {config.batch} cannot be shared by {count} processes.", "Set a multiple.")
-    if count > 1 and config.network.norms != "frozen" and accelerator.device.type == "cpu":
-        raise UsageError(
-            "Several processes cannot share batch statistics on the CPU.",
-            "Set network.norms = 'frozen', or use one process.",
-        )
-
-
-def make_optimiser(model: MODNet, rule: OptimiserConfig) -> torch.optim.Optimizer:
-    """The config's optimiser of all weights that learn: up to two groups, each with its `share` of the rate."""
-    learning = [(name, value) for name, value in model.named_parameters() if value.requires_grad]
-    backbone = [value for name, value in learning if name.startswith("backbone.")]
-    branches = [value for name, value in learning if not name.startswith("backbone.")]
-    groups: list[dict[str, Any]] = [{"params": backbone, "share": rule.backbone_share}] if backbone else []
-    groups.append({"params": branches, "share": 1.0})
-    if rule.name == "adam":
-        return torch.optim.AdamW(groups, rule.learning_rate, weight_decay=rule.weight_decay)
-    return torch.optim.SGD(groups, rule.learning_rate, rule.momentum, weight_decay=rule.weight_decay)
-
-
-def learning_rate(rule: OptimiserConfig, step: int, total: int) -> float:
-    """The rate of the step number `step` (from 0) of `total`."""
-    done = step / total
-    fall = {"quarters": 0.1 ** int(4 * done), "cosine": (1 + math.cos(math.pi * done)) / 2, "constant": 1.0}
-    rise = min(1.0, (step + 1) / rule.warmup_steps) if rule.warmup_steps else 1.0
-    return rule.learning_rate * rise * fall[rule.schedule]

@@ -21,7 +21,7 @@ from matting_core.modnet.model import MODNet, ModnetConfig
 from matting_core.modnet.run_state import RunState, averaged, training_part
 from matting_core.modnet.train_config import OptimiserConfig, load_config
 from matting_core.modnet.train_data import load_data
-from matting_core.modnet.trainer import learning_rate
+from matting_core.modnet.train_setup import learning_rate
 from matting_core.modnet.validation import measure, summary
 from matting_core.modnet.weights import load_network
 from matting_core.pairs import find_pairs

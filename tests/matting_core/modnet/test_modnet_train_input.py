@@ -15,7 +15,7 @@ from matting_core.modnet import train as command
 from matting_core.modnet.model import MODNet, ModnetConfig
 from matting_core.modnet.run_state import training_part
 from matting_core.modnet.train_config import load_config
-from matting_core.modnet.trainer import check_processes
+from matting_core.modnet.train_setup import check_processes
 from matting_core.modnet.weights import load_network, save_checkpoint
 
 

@@ -8,7 +8,8 @@ import torch
 
 from matting_core.modnet.train_config import TrainConfig, load_config
 from matting_core.modnet.train_data import load_data
-from matting_core.modnet.trainer import Outcome, Trainer, make_accelerator
+from matting_core.modnet.train_setup import make_accelerator
+from matting_core.modnet.trainer import Outcome, Trainer
 from matting_core.pictures import write_image
 
 TINY = """
