@@ -20,7 +20,7 @@ class Actions(QObject):
         self.add_background = self._make(self.tr("Add background…"), "Ctrl+O", "add")
         self.snapshot = self._make(self.tr("Snapshot"), "Ctrl+S", "snapshot")
         self.record = self._make(self.tr("Record"), "Ctrl+R", "record", checkable=True)
-        self.pause = self._make(self.tr("Pause: nobody sees me"), "Ctrl+P", "pause", checkable=True)
+        self.pause = self._make(self.tr("Hide me"), "Ctrl+P", "pause", checkable=True)
         self.virtual_camera = self._make(self.tr("Virtual camera"), "Ctrl+E", checkable=True)
         self.restart = self._make(self.tr("Restart camera and engine"), "Ctrl+Shift+R")
         self.adapt = self._make(self.tr("Adapt to my room…"), "")

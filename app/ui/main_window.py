@@ -169,7 +169,7 @@ class MainWindow(QMainWindow):
         if self.actions_.pause.isChecked() != status.paused:
             self.actions_.pause.setChecked(status.paused)
         self._show_recording(status)
-        badges = [(self.tr("Paused: nobody sees you"), BADGE_RED)] if status.paused else []
+        badges = [(self.tr("Hidden: nobody sees you"), BADGE_RED)] if status.paused else []
         if self._recording_since is not None:
             minutes, seconds = divmod(int(time.monotonic() - self._recording_since), 60)
             badges.append((f"● {minutes}:{seconds:02}", BADGE_RED))

@@ -51,7 +51,7 @@ def headline(status: Status) -> str:
     """The state in a few words: what a glance has to tell."""
     states = (status.capture, status.matting, status.output)
     choices = (
-        (status.paused, translate("Statistics", "Paused: nobody sees you")),
+        (status.paused, translate("Statistics", "Hidden: nobody sees you")),
         ("failed" in states, translate("Statistics", "Stopped")),
         (status.capture == "waiting", translate("Statistics", "Waiting for the camera")),
         (status.capture == "resting", translate("Statistics", "Resting: nobody watches")),
