@@ -11,7 +11,7 @@ from matting_core.presets import AUTO_PRESET, DEFAULT_PRESET, LIVE_PRESETS, PRES
 SAVED = "the window's choice unless given"
 SPEC = (
     "color:#rrggbb, blur, blur:N (1 to 100), transparent, none, an image or video file, or one of "
-    f"{', '.join(shipped_backgrounds.names())}"
+    f"{', '.join(shipped_backgrounds.names()).replace('%', '%%')}"
 )
 MODEL = "one of `models list`; the preset's own unless given"
 

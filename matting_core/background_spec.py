@@ -52,6 +52,6 @@ def existing_spec(text: str) -> BackgroundSpec:
         problem = why_no_file(Path(spec.value))
         raise UsageError(
             f"The background {spec.value} {problem}.",
-            "Give a picture, a video, blur, color:#rrggbb, transparent or none.",
+            "Give a picture, a video, blur, color:#rrggbb, transparent, none, or a name that --help lists.",
         )
     return spec

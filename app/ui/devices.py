@@ -8,10 +8,10 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QWidget
 
 from app.settings import Settings
+from app.shipped_backgrounds import VIDEO_SUFFIXES
 from app.status import Status
 from app.ui.bindings import bind_button, bind_combo, fill_combo
 from app.ui.jobs import Lane
-from app.ui.library import VIDEO_SUFFIXES
 from app.ui.store import NoticeBoard, SettingsStore
 from app.ui.widgets import Card, Combo, MutedLabel, Section, Switch, flat_button, labelled
 

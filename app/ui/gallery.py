@@ -8,9 +8,10 @@ from PySide6.QtGui import QColor, QImage, QKeyEvent
 from PySide6.QtWidgets import QAbstractItemView, QFileDialog, QListView, QListWidget, QListWidgetItem, QWidget
 
 from app.settings import Settings
+from app.shipped_backgrounds import SUFFIXES
 from app.ui.backdrop import BackdropOptions
 from app.ui.jobs import Lane
-from app.ui.library import SUFFIXES, BackgroundLibrary, LibraryEntry
+from app.ui.library import BackgroundLibrary, LibraryEntry
 from app.ui.store import NoticeBoard, SettingsStore
 from app.ui.thumbnails import load_thumbnail
 from app.ui.tiles import COLUMNS, KIND, PICTURE, SPEC, THUMBNAIL, TILE, TileDelegate

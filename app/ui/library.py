@@ -10,14 +10,10 @@ from pathlib import Path
 
 import platformdirs
 
-from app import shipped_backgrounds
+from app.shipped_backgrounds import FOLDER, SUFFIXES, VIDEO_SUFFIXES, files
 from matting_core.errors import MediaError
 
 log = logging.getLogger(__name__)
-
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
-VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".gif"})
-SUFFIXES = IMAGE_SUFFIXES | VIDEO_SUFFIXES
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +37,14 @@ class LibraryEntry:
 class BackgroundLibrary:
     """Lists, adds and removes files. Touches the disk: call `add` off the window's thread."""
 
-    def __init__(self, own_folder: Path | None = None, shipped_folder: Path = shipped_backgrounds.FOLDER) -> None:
+    def __init__(self, own_folder: Path | None = None, shipped_folder: Path = FOLDER) -> None:
         self.own_folder = own_folder or platformdirs.user_data_path("mattecam", appauthor=False) / "backgrounds"
         self.shipped_folder = shipped_folder
 
     def entries(self) -> list[LibraryEntry]:
         """The shipped ones by name, then the user's own, oldest first."""
-        shipped = [LibraryEntry(path, own=False) for path in sorted(_media_files(self.shipped_folder))]
-        own = sorted(_media_files(self.own_folder), key=lambda path: (path.stat().st_mtime, path.name))
+        shipped = [LibraryEntry(path, own=False) for path in files(self.shipped_folder)]
+        own = sorted(files(self.own_folder), key=lambda path: (path.stat().st_mtime, path.name))
         return shipped + [LibraryEntry(path, own=True) for path in own]
 
     def add(self, source: Path) -> LibraryEntry:
@@ -90,12 +86,6 @@ class BackgroundLibrary:
             number += 1
             target = self.own_folder / f"{source.stem}-{number}{source.suffix}"
         return target
-
-
-def _media_files(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()]
 
 
 def _copy_beside_and_rename(source: Path, target: Path) -> None:

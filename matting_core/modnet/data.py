@@ -71,8 +71,8 @@ class MattingDataset(Dataset[Sample]):
     """Training samples of one size, each a webcam frame made of a pair; an item's key is (epoch, index).
 
     size: (height, width), multiples of 32. backgrounds: picture files that people are laid on, their own colours
-    estimated first. camera: its faults, which so many of the samples get as faulty says; None for a perfect one.
-    Raises MediaError for a file that can no longer be read.
+    estimated first. camera: its faults, or None for a perfect one; faulty: the share of the samples that
+    get them, 0 to 1. Raises MediaError for a file that can no longer be read.
     """
 
     def __init__(

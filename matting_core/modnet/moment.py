@@ -29,7 +29,9 @@ def a_moment_later(image: Tensor, seed: int) -> Tensor:
     kind of device decide alone; torch's own generators are left as they were.
     """
     random = torch.Generator().manual_seed(seed)
-    grainy = torch.Generator(image.device).manual_seed(seed)  # the processor would need longer than the training step
+    on_cpu = image.device.type == "cpu"
+    # For a GPU the processor would need longer than the training step.
+    grainy = random if on_cpu else torch.Generator(image.device).manual_seed(seed)
     count, _, height, width = image.shape
 
     def uniform(*shape: int) -> Tensor:

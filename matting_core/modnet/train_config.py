@@ -30,7 +30,7 @@ class DataConfig(_Section):
     validation: Path = Field(description="another one, on which every validation is measured")
     layout: str = "auto"
     backgrounds: Path | None = Field(None, description="a folder of pictures that people are laid on")
-    camera: float = Field(1.0, ge=0, le=1, description="so many of the samples get a webcam's faults")
+    camera: float = Field(1.0, ge=0, le=1, description="the share of the samples that get a webcam's faults")
     size: str = Field("512x512", pattern=r"^\d+x\d+$", description="WIDTHxHEIGHT, multiples of 32")
     workers: int = Field(2, ge=0, le=256, description="processes that prepare samples, for each training process")
 

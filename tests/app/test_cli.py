@@ -67,10 +67,11 @@ def test_run_records_a_film_of_the_chosen_background(tmp_path: Path) -> None:
     assert live  # the rest are the slates of the start and the end
 
 
-def test_run_takes_a_size_and_the_name_of_a_background(tmp_path: Path) -> None:
+def test_run_takes_a_size_and_the_name_of_a_background(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     film = tmp_path / "out.mp4"
-    options = ("--background", "hills", "--size", "160x284", "--preset", "fast", "--seconds", "6")
+    options = ("--background", "hills", "--size", "160x284", "--preset", "fast", "--seconds", "6", "--json")
     assert main([*LIVE[:3], "--output", str(film), *options]) == 0
+    assert "160×284" in last_json(capsys)["source"]
     hills = fit_image(read_image(shipped_backgrounds.FOLDER / "hills.jpg"), 160, 284)[:20, :20]
     with av.open(str(film)) as container:
         frames = [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
@@ -84,6 +85,9 @@ def test_a_file_comes_before_the_shipped_background_of_its_name(
     monkeypatch.chdir(tmp_path)
     assert Path(shipped_backgrounds.spec("hills")).is_file()
     assert [shipped_backgrounds.spec(text) for text in ("blur", "none", "hills.jpg")] == ["blur", "none", "hills.jpg"]
+    (tmp_path / "hills").mkdir()
+    assert Path(shipped_backgrounds.spec("hills")).is_file()
+    (tmp_path / "hills").rmdir()
     (tmp_path / "hills").touch()
     assert shipped_backgrounds.spec("hills") == "hills"
 

@@ -20,7 +20,7 @@ def _pictures() -> torch.Tensor:
     return ((fine + 1) / LEVEL).round() * LEVEL - 1
 
 
-def test_a_moment_changes_little_and_the_seed_alone_decides() -> None:
+def test_a_moment_changes_little_and_the_seed_decides() -> None:
     image = _pictures()
     state = torch.get_rng_state()
     later, again, other = (a_moment_later(image, seed) for seed in (1, 1, 2))

@@ -109,6 +109,14 @@ def test_two_steps_are_sgd_on_the_papers_objective(tiny: Path) -> None:
         torch.testing.assert_close(learnt[name], weight.detach(), rtol=1e-4, atol=1e-6)
 
 
+def test_the_config_says_how_many_samples_get_a_webcams_faults(tiny: Path) -> None:
+    none, some, every = (load_data(load_config(str(tiny), [f"data.camera={share}"])).training for share in (0, 0.5, 1))
+    keys = [(epoch, index) for epoch in range(8) for index in range(len(none))]
+    spared = [torch.equal(some[key].image, none[key].image) for key in keys]
+    assert 0.2 < sum(spared) / len(keys) < 0.8
+    assert not any(torch.equal(every[key].image, none[key].image) for key in keys[:4])
+
+
 def test_training_lowers_the_loss_and_keeps_the_best_network(tiny: Path, people: Path) -> None:
     outcome = train(tiny, "epochs=12", "ema_decay=0.8", "data.camera=false")
     assert outcome.after["loss"] < 0.7 * outcome.before["loss"]
