@@ -147,6 +147,7 @@ class MattingStage:
         predictor.engine.close()
         self._plan = wanted
         self._announce(ready)
+        self._stats.begin_anew()
         self._board.clear("preset")
         self._control.moved(ready.preset)
         return ready

@@ -105,14 +105,18 @@ def _file(target: str, size: tuple[int, int], fps: int) -> Output:
 OUTPUTS: dict[str, Factory] = {"null": _null, "virtual": _virtual, "file": _file}
 
 
+def parse_output(spec: str) -> tuple[str, str]:
+    """The kind of OUTPUTS and the target: 'virtual:DEVICE' names a device, and what names no kind is a file's path."""
+    kind, _, target = spec.partition(":")
+    return ("file", spec) if kind not in OUTPUTS or kind == "file" else (kind, target)
+
+
 def open_output(spec: str, size: tuple[int, int], fps: int) -> Output:
     """Open what the commands call an output: 'null', 'virtual', 'virtual:DEVICE', or a file's path.
 
     size: (width, height) in pixels, kept for the output's whole life. Raises OutputError, UsageError.
     """
-    kind, _, target = spec.partition(":")
-    if kind not in OUTPUTS or kind == "file":
-        kind, target = "file", spec
+    kind, target = parse_output(spec)
     output = OUTPUTS[kind](target, size, fps)
     log.info("opened the output %s, %d×%d at %d fps", output.name, *size, fps)
     return output

@@ -9,7 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from app.process_paths import beside, check_paths
+from app.process_paths import beside, check_paths, spare_background
 from app.studio import Studio
 from app.video_file import VideoReader, VideoWriter
 from matting_core.background_spec import BackgroundSpec, existing_spec
@@ -107,22 +107,22 @@ def _process_folder(job: Job, folder: Path) -> None:
     images = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
     if not images:
         raise UsageError(f"The folder {folder} has no images.", "Give one with JPEG, PNG or WebP files.")
-    stems: dict[str, Path] = {}
-    for path in images:
-        twin = stems.setdefault(path.stem, path)
-        if twin is not path:
-            raise UsageError(f"{twin.name} and {path.name} would get the same matte's name.", "Rename one of them.")
-    _process_images(
-        job,
-        [
-            (
-                path,
-                None if job.output is None else job.output / _result_name(path, job.background),
-                None if job.alpha is None else job.alpha / f"{path.stem}.png",
-            )
-            for path in images
-        ],
-    )
+    work = [
+        (
+            path,
+            None if job.output is None else job.output / _result_name(path, job.background),
+            None if job.alpha is None else job.alpha / f"{path.stem}.png",
+        )
+        for path in images
+    ]
+    makers: dict[Path, Path] = {}
+    for path, *targets in work:
+        for target in filter(None, targets):
+            twin = makers.setdefault(target, path)
+            if twin is not path:
+                raise UsageError(f"{twin.name} and {path.name} would both become {target}.", "Rename one of them.")
+    spare_background(job.background, makers)
+    _process_images(job, work)
 
 
 def _result_name(path: Path, background: BackgroundSpec) -> str:

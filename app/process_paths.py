@@ -1,7 +1,7 @@
 """The paths that `process` is given: what fits together, told before any work; and files that come whole or not."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -32,9 +32,19 @@ def check_paths(source: Path, output: Path | None, alpha: Path | None, backgroun
             _check_target(target, source, kind)
     if output is not None and alpha is not None and output.resolve() == alpha.resolve():
         raise UsageError(f"The result and its mattes would both be {output}.", "Give two paths.")
+    spare_background(background, [target for target in (output, alpha) if target is not None])
     if output is not None and background.kind == "transparent":
         _check_transparent(output, kind)
     return kind
+
+
+def spare_background(background: BackgroundSpec, targets: Iterable[Path]) -> None:
+    """UsageError if one of the files to be written is the background itself."""
+    if background.kind != "file":
+        return
+    for target in targets:
+        if target.exists() and target.samefile(background.value):
+            raise UsageError(f"The background {target} would be overwritten.", "Choose another path for the result.")
 
 
 def _check_target(target: Path, source: Path, kind: InputKind) -> None:

@@ -8,10 +8,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from app import settings as settings_file
-from app.output import Output, open_output
+from app.output import Output, open_output, parse_output
 from app.pipeline import Parts, Pipeline
 from app.settings import Settings, parse_size
 from app.status import Status
@@ -59,7 +60,7 @@ def run(
     settings = saved.changed(
         virtual_camera=output == "virtual", **{name: value for name, value in chosen.items() if value is not None}
     )
-    _check_background(settings)
+    _check_background(settings, given=background is not None)
     # The signals first: a recording that is open already must be finished, too.
     with _signals() as interrupted:
         pipeline = Pipeline(settings, Parts(outputs=_open_outputs(output, settings), must_open=True))
@@ -73,6 +74,9 @@ def run(
             joined = pipeline.stop()
     failure = pipeline.failure
     if failure is not None:
+        kind, target = parse_output(output)
+        if kind == "file" and not pipeline.run_stats().shown:
+            Path(target).unlink(missing_ok=True)  # this run's own, of slates alone: in the way of the next try
         if output == "virtual" and isinstance(failure.__cause__, OutputError):
             failure.mend += " Without one, --output FILE.mp4 records what would be sent."
         raise failure
@@ -88,9 +92,14 @@ def _open_outputs(output: str, settings: Settings) -> tuple[Output, ...]:
     return (open_output(output, parse_size(settings.output_size), settings.output_fps),)
 
 
-def _check_background(settings: Settings) -> None:
+def _check_background(settings: Settings, given: bool) -> None:
     """Raises UsageError or MediaError now: a background that cannot be shown would mean slates to the end."""
-    open_background(existing_spec(settings.background), *parse_size(settings.output_size)).close()
+    try:
+        open_background(existing_spec(settings.background), *parse_size(settings.output_size)).close()
+    except MattecamError as error:
+        if not given:
+            error.mend = f"It is the window's choice; choose another there, or add --background. {error.mend}"
+        raise
 
 
 def _watch(pipeline: Pipeline, interrupted: threading.Event, until_s: float | None) -> None:

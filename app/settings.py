@@ -8,6 +8,7 @@ from typing import Any, Literal
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from app.shipped_backgrounds import found_again
 from matting_core.atomic import write_atomically
 from matting_core.background_spec import parse_spec
 from matting_core.errors import SettingsError, UsageError
@@ -163,7 +164,7 @@ def load(path: Path | None = None) -> tuple[Settings, list[str]]:
         del raw[key]
     while True:
         try:
-            return _with_the_room_hidden(Settings.model_validate(raw)), notices
+            return _found_again(_with_the_room_hidden(Settings.model_validate(raw))), notices
         except ValidationError as error:
             taken = _take_out(raw, error)
             for name, why in taken.items():
@@ -174,13 +175,23 @@ def load(path: Path | None = None) -> tuple[Settings, list[str]]:
 
 def _with_the_room_hidden(settings: Settings) -> Settings:
     shown = parse_spec(settings.background).kind == "none"
-    return settings.changed(background=Settings().background) if shown else settings
+    return settings.model_copy(update={"background": Scene().background}) if shown else settings
+
+
+def _found_again(settings: Settings) -> Settings:
+    """These settings with the backgrounds that come along where they lie now, those of the scenes, too."""
+    scenes = {
+        name: scene.model_copy(update={"background": found_again(scene.background)})
+        for name, scene in settings.scenes.items()
+    }
+    return settings.model_copy(update={"background": found_again(settings.background), "scenes": scenes})
 
 
 def save(settings: Settings, path: Path | None = None) -> None:
     """Write settings beside the file and rename, so that a crash leaves the old or the new, never a part."""
     path = path or settings_path()
-    data = json.dumps({"version": VERSION, **settings.model_dump()}, indent=2, ensure_ascii=False)
+    kept = _with_the_room_hidden(settings).model_dump()
+    data = json.dumps({"version": VERSION, **kept}, indent=2, ensure_ascii=False)
     try:
         # Half a surrogate pair, which JSON can hold and UTF-8 cannot, is written as JSON's own escape.
         write_atomically(path, data.encode(errors="backslashreplace") + b"\n")

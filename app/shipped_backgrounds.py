@@ -21,6 +21,17 @@ def names() -> tuple[str, ...]:
 
 
 def spec(text: str) -> str:
-    """A background SPEC in which the name of a shipped one stands for its file; a file of that name comes first."""
-    shipped = {path.stem: path for path in files()}
-    return str(shipped[text]) if text in shipped and not Path(text).is_file() else text
+    """A background SPEC in which the name of a shipped one ('hills', 'Hills', 'hills.jpg') stands for its file.
+
+    A file of that very name comes first.
+    """
+    shipped = {name: path for path in files() for name in (path.stem, path.name)}
+    name = text.strip().lower()
+    return str(shipped[name]) if name in shipped and not Path(text).is_file() else text
+
+
+def found_again(text: str) -> str:
+    """A background SPEC in which a shipped file is where it lies now, if Mattecam was moved since it was chosen."""
+    path = Path(text)
+    moved = path.parent.name == FOLDER.name and path.parent.parent.name == FOLDER.parent.name and not path.is_file()
+    return str(FOLDER / path.name) if moved and (FOLDER / path.name).is_file() else text

@@ -37,6 +37,7 @@ class StatsRecorder:
         self._moments: dict[str, deque[float]] = {name: deque(maxlen=KEPT) for name in RATES}
         self._stages: dict[str, deque[float]] = {}
         self._latencies: deque[float] = deque(maxlen=LATENCIES_KEPT)
+        self._recent: deque[float] = deque(maxlen=KEPT)
 
     def count(self, name: str, by: int = 1) -> None:
         """Add to a counter of Stats: captured, matted, failed, dropped_unmatted, dropped_unsent, shown, …"""
@@ -54,19 +55,29 @@ class StatsRecorder:
         """One frame's way from capture to sent, in milliseconds."""
         with self._lock:
             self._latencies.append(ms)
+            self._recent.append(ms)
+
+    def begin_anew(self) -> None:
+        """Another network takes over: what the last one took says nothing of now. Counts and the whole run stay."""
+        with self._lock:
+            self._stages.clear()
+            self._recent.clear()
 
     def lap(self) -> Lap:
         """A stopwatch that starts now."""
         return Lap(self)
 
     def snapshot(self, whole_run: bool = False) -> Stats:
-        """The figures now: latency over the last KEPT frames, or over the whole run (its last 20 000 frames)."""
+        """The figures now: latency over the last KEPT frames, or over the whole run (its last 20 000 frames).
+
+        Stages are over the last KEPT frames; these and latency begin anew with another network.
+        """
         with self._lock:
             counts: dict[str, Any] = dict(self._counts)
             rates: dict[str, Any] = {RATES[name]: _rate(moments) for name, moments in self._moments.items()}
             stages = {name: list(values) for name, values in self._stages.items()}
-            latencies = list(self._latencies)
-        p50, p95, p99 = _percentiles(latencies if whole_run else latencies[-KEPT:], (50, 95, 99))
+            latencies = list(self._latencies if whole_run else self._recent)
+        p50, p95, p99 = _percentiles(latencies, (50, 95, 99))
         times = {name: StageTimes(*_percentiles(values, (50, 95))) for name, values in stages.items()}
         return Stats(**counts, **rates, latency_p50_ms=p50, latency_p95_ms=p95, latency_p99_ms=p99, stages=times)
 

@@ -17,6 +17,7 @@ from app.ui.thumbnails import load_thumbnail
 from app.ui.tiles import COLUMNS, KIND, PICTURE, SPEC, THUMBNAIL, TILE, TileDelegate
 from app.ui.widgets import Card, flat_button
 from matting_core.background_spec import DEFAULT_BLUR, parse_spec
+from matting_core.pictures import read_image
 
 DEFAULT_COLOUR = "#00b140"
 
@@ -79,7 +80,9 @@ class Gallery(Card):
         self.tiles.setAccessibleName(self.tr("Backgrounds"))
         self._delegate = TileDelegate(self.tiles)
         self.tiles.setItemDelegate(self._delegate)
-        self.tiles.currentItemChanged.connect(self._chosen)
+        self.tiles.currentItemChanged.connect(self._reached)
+        self.tiles.itemClicked.connect(self._chosen)
+        self.tiles.itemActivated.connect(self._chosen)
         self.tiles.installEventFilter(self)
         self.body.addWidget(self.tiles)
         self.options = BackdropOptions(self._store)
@@ -138,9 +141,12 @@ class Gallery(Card):
         )
 
     def step(self, by: int) -> None:
-        """Choose the next (1) or previous (-1) background, going round."""
+        """Choose the next (1) or previous (-1) background, going round and past the one that shows the room."""
         count = self.tiles.count()
-        self.tiles.setCurrentRow((self.tiles.currentRow() + by) % count)
+        row = (self.tiles.currentRow() + by) % count
+        if _shows_the_room(self.tiles.item(row)):
+            row = (row + by) % count
+        self.tiles.setCurrentRow(row)
 
     def eventFilter(self, watched: object, event: QEvent) -> bool:  # noqa: N802 - Qt's name
         if watched is self.tiles and isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
@@ -176,6 +182,8 @@ class Gallery(Card):
         entry = LibraryEntry(path, own=True)
         if path.suffix.lower() in SUFFIXES:
             load_thumbnail(path, THUMBNAIL, entry.is_video)
+            if not entry.is_video:
+                read_image(path)  # to its end, as the picture behind the person will be
         return self._library.add(path)
 
     def _added(self, entry: LibraryEntry) -> None:
@@ -186,9 +194,13 @@ class Gallery(Card):
     def _add_failed(self, error: Exception) -> None:
         self._board.post_error("background-add", error)
 
-    def _chosen(self, item: QListWidgetItem | None) -> None:
-        if item is not None:
-            self._store.change(background=item.data(SPEC))
+    def _reached(self, item: QListWidgetItem | None) -> None:
+        """Walking over the tiles chooses at once; not to show the room, which takes a click or Enter."""
+        if item is not None and not _shows_the_room(item):
+            self._chosen(item)
+
+    def _chosen(self, item: QListWidgetItem) -> None:
+        self._store.change(background=item.data(SPEC))
 
     def _show(self, settings: Settings) -> None:
         spec = parse_spec(settings.background)
@@ -226,3 +238,7 @@ class Gallery(Card):
 
     def _items(self) -> list[QListWidgetItem]:
         return [self.tiles.item(row) for row in range(self.tiles.count())]
+
+
+def _shows_the_room(item: QListWidgetItem) -> bool:
+    return bool(item.data(KIND) == "none")

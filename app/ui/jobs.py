@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 from PySide6.QtCore import QObject, QTimer
 
+from matting_core.errors import MattecamError
+
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 Job = tuple[Callable[[], Any], Callable[[Any], None], Callable[[Exception], None]]
@@ -15,7 +17,8 @@ Job = tuple[Callable[[], Any], Callable[[Any], None], Callable[[Exception], None
 
 def log_failure(error: Exception) -> None:
     """What happens to a failed job that nobody asked about."""
-    log.warning("A background job failed: %s", error, exc_info=error)
+    told = isinstance(error, MattecamError)  # its sentence says it all
+    log.warning("A background job failed: %s", error, exc_info=None if told else error)
 
 
 class Lane(QObject):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
+from PySide6.QtCore import QFile
 
 from app.shipped_backgrounds import FOLDER, SUFFIXES, VIDEO_SUFFIXES, files
 from matting_core.errors import MediaError
@@ -69,11 +70,15 @@ class BackgroundLibrary:
         return LibraryEntry(target, own=True)
 
     def remove(self, entry: LibraryEntry) -> None:
-        """Delete one of the user's own; MediaError if it cannot be deleted."""
+        """Put one of the user's own into the system's bin, or delete it where there is none.
+
+        MediaError if neither can be done.
+        """
         if not entry.own:
             raise MediaError(f"{entry.name} came with Mattecam and stays.")
         try:
-            entry.path.unlink(missing_ok=True)
+            if not QFile(str(entry.path)).moveToTrash():
+                entry.path.unlink(missing_ok=True)
         except OSError as error:
             raise MediaError(
                 f"{entry.path.name} cannot be removed ({error.strerror}).", "Close what uses the file and try again."

@@ -169,7 +169,11 @@ class MainWindow(QMainWindow):
         if self.actions_.pause.isChecked() != status.paused:
             self.actions_.pause.setChecked(status.paused)
         self._show_recording(status)
-        badges = [(self.tr("Hidden: nobody sees you"), BADGE_RED)] if status.paused else []
+        badges = []
+        if status.paused:
+            badges.append((self.tr("Hidden: nobody sees you"), BADGE_RED))
+        elif self.store.settings.background == "none":
+            badges.append((self.tr("Your room is seen"), BADGE_RED))
         if self._recording_since is not None:
             minutes, seconds = divmod(int(time.monotonic() - self._recording_since), 60)
             badges.append((f"● {minutes}:{seconds:02}", BADGE_RED))

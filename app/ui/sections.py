@@ -109,11 +109,12 @@ class QualitySection(Section):
     def show_status(self, status: Status) -> None:
         """Say which preset and provider really run, and what the preset auto did last."""
         preset = preset_names().get(status.preset, status.preset)
-        parts = [part for part in (preset, status.provider or status.engine, status.input_size) if part]
-        last = status.switches[-1] if status.switches and self._store.settings.preset == AUTO_PRESET else None
-        if parts and last:
-            parts.append(last.why)
-        self.running.say(self.tr("Running: {0}").format(" · ".join(parts)) if parts else "")
+        size = status.input_size.replace("x", "×")
+        parts = [part for part in (preset, status.provider or status.engine, size) if part]
+        text = self.tr("Running: {0}").format(" · ".join(parts)) if parts and status.matting == "running" else ""
+        if text and status.switches and self._store.settings.preset == AUTO_PRESET:
+            text += "\n" + self.tr("Last change: {0}").format(status.switches[-1].why)
+        self.running.say(text)
         self.measure.show_status(status)
 
     def _show_models(self, names: list[str]) -> None:

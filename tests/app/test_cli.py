@@ -84,7 +84,8 @@ def test_a_file_comes_before_the_shipped_background_of_its_name(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert Path(shipped_backgrounds.spec("hills")).is_file()
-    assert [shipped_backgrounds.spec(text) for text in ("blur", "none", "hills.jpg")] == ["blur", "none", "hills.jpg"]
+    assert [shipped_backgrounds.spec(text) for text in ("blur", "none", "x.jpg")] == ["blur", "none", "x.jpg"]
+    assert {shipped_backgrounds.spec(text) for text in ("Hills", "hills.jpg")} == {shipped_backgrounds.spec("hills")}
     (tmp_path / "hills").mkdir()
     assert Path(shipped_backgrounds.spec("hills")).is_file()
     (tmp_path / "hills").rmdir()
@@ -110,6 +111,24 @@ def test_options_of_run_do_not_change_the_saved_settings(capsys: pytest.CaptureF
     assert main([*LIVE, "--seconds", "0.3", "--json"]) == 0
     loaded, notices = settings_file.load()
     assert (loaded.background, loaded.preset, notices) == ("color:#ffffff", "quality", [])
+
+
+def test_a_run_that_never_showed_anybody_leaves_no_recording(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    film = tmp_path / "out.mp4"
+    assert main(["run", "--camera", "no such camera", "--output", str(film), "--background", "blur"]) == 1
+    assert not film.exists()
+    film.write_text("mine")
+    assert main([*LIVE[:3], "--output", str(film), "--background", "blur"]) == 1
+    assert "exists already" in capsys.readouterr().err
+    assert film.read_text() == "mine"
+
+
+def test_a_background_that_is_gone_is_said_to_be_the_windows_choice(capsys: pytest.CaptureFixture[str]) -> None:
+    settings_file.save(Settings(background="/gone/beach.jpg"))
+    assert main([*LIVE[:5], "--seconds", "5"]) == 2
+    assert "beach.jpg does not exist. It is the window's choice" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """`process` end to end through the command line: pictures, folders and videos, and what it refuses."""
 
 import json
+import shutil
 from pathlib import Path
 
 import av
@@ -10,7 +11,7 @@ import pytest
 from skimage.data import astronaut
 
 from app.cli import main
-from matting_core.pictures import write_image
+from matting_core.pictures import read_image, write_image
 
 PORTRAIT = cv2.resize(np.ascontiguousarray(astronaut()[..., ::-1]), (256, 256), interpolation=cv2.INTER_AREA)
 FRAMES = 8
@@ -181,6 +182,38 @@ def test_the_input_is_never_overwritten(portrait: Path, film: Path, capsys: pyte
         assert run(path, "--output", path) == 2
         assert "would be overwritten" in capsys.readouterr().err
         assert path.read_bytes() == before
+
+
+def test_the_background_is_never_overwritten(
+    portrait: Path, film: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture, video = tmp_path / "out" / "a.png", tmp_path / "behind.mp4"
+    write_image(picture, np.full((40, 40, 3), 90, np.uint8))
+    shutil.copy(film, video)
+    write_image(tmp_path / "in" / "a.png", read_image(portrait)[::8, ::8])
+    before = picture.read_bytes(), video.read_bytes()
+    for arguments in (
+        (portrait, "--output", picture, "--background", picture),
+        (portrait, "--output", tmp_path / "x.png", "--alpha", picture, "--background", picture),
+        (film, "--output", video, "--background", video),
+        (tmp_path / "in", "--output", picture.parent, "--background", picture),
+    ):
+        assert run(*arguments) == 2
+        assert "The background" in (error := capsys.readouterr().err)
+        assert "would be overwritten" in error
+    assert (picture.read_bytes(), video.read_bytes()) == before
+
+
+def test_pictures_of_a_folder_that_would_become_one_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.jpg", "a.png"):
+        write_image(tmp_path / "in" / name, np.full((40, 40, 3), 90, np.uint8))
+    for arguments in (("--alpha", tmp_path / "out"), ("--output", tmp_path / "out", "--background", "transparent")):
+        assert run(tmp_path / "in", *arguments) == 2
+        assert "a.jpg and a.png would both become" in capsys.readouterr().err
+    assert run(tmp_path / "in", "--output", tmp_path / "out") == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.jpg", "a.png"}
 
 
 @pytest.mark.parametrize(

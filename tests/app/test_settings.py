@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from app import shipped_backgrounds
 from app.settings import VERSION, Scene, Settings, load, parse_size, save, settings_path
 from matting_core.errors import SettingsError, UsageError
 
@@ -26,9 +27,22 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
 
 def test_that_the_room_was_shown_is_not_remembered() -> None:
     save(Settings(background="none", edge_shift=-3, scenes={"open": Scene(background="none")}))
+    assert json.loads(settings_path().read_text())["background"] == "blur"
     settings, notices = load()
     assert (settings.background, settings.edge_shift, notices) == ("blur", -3, [])
     assert settings.scenes["open"].background == "none", "who calls a scene by its name knows it"
+
+
+def test_a_background_that_comes_along_is_found_where_mattecam_lies_now(tmp_path: Path) -> None:
+    here, elsewhere = shipped_backgrounds.FOLDER, tmp_path / "old" / "assets" / "backgrounds"
+    own = str(elsewhere / "beach.jpg")
+    save(
+        Settings(background=str(elsewhere / "hills.jpg"), scenes={"a": Scene(background=str(elsewhere / "sunset.jpg"))})
+    )
+    settings, _ = load()
+    assert (settings.background, settings.scenes["a"].background) == (str(here / "hills.jpg"), str(here / "sunset.jpg"))
+    save(Settings(background=own))
+    assert load()[0].background == own, "it may come back"
 
 
 def test_each_bad_value_falls_back_alone_with_one_notice(tmp_path: Path) -> None:

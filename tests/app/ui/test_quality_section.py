@@ -35,10 +35,12 @@ def test_what_runs_and_why_is_said(desk: Desk) -> None:
     quality = desk.window.panel.quality
     desk.window.show_status(LIVE)
     assert desk.settings.preset == "auto"
-    assert quality.running.text() == "Running: Fast · OpenVINO CPU int8 · 512x288 · too slow: 41 of 33 ms"
+    assert quality.running.text() == "Running: Fast · OpenVINO CPU int8 · 512×288\nLast change: too slow: 41 of 33 ms"
     desk.window.store.change(preset="fast")
     desk.window.show_status(LIVE)
-    assert quality.running.text() == "Running: Fast · OpenVINO CPU int8 · 512x288"
+    assert quality.running.text() == "Running: Fast · OpenVINO CPU int8 · 512×288"
+    desk.window.show_status(dataclasses.replace(LIVE, matting="failed"))
+    assert quality.running.text() == ""
     overlay, _ = statistics.overlay_texts(LIVE)
     assert "Fast (too slow: 41 of 33 ms)" in overlay
     assert "43%" in overlay
