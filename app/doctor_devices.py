@@ -1,4 +1,4 @@
-"""The doctor's checks of what is around the program: cameras, the virtual camera, folders, models, the disk."""
+"""The doctor's checks of what is around the program: cameras, virtual camera, settings, folders, models, the disk."""
 
 import os
 import platform
@@ -30,6 +30,21 @@ def check_cameras() -> list[Finding]:
         else:
             findings.append(Finding("camera", "ok", f"{camera.name} {camera.path}".rstrip()))
     return findings
+
+
+def check_settings() -> list[Finding]:
+    """What the window was set to: read as at a start, and nothing is written."""
+    from app.settings import load, settings_path
+    from matting_core.background_spec import existing_spec
+    from matting_core.errors import UsageError
+
+    settings, notices = load(keep_aside=False)
+    findings = [Finding("settings", "wrong", notice, f"Mend or delete {settings_path()}.") for notice in notices]
+    try:
+        existing_spec(settings.background)
+    except UsageError as error:
+        findings.append(Finding("settings", "wrong", error.problem, "Choose another background in the window."))
+    return findings or [Finding("settings", "ok", str(settings_path()))]
 
 
 def check_virtual_camera() -> list[Finding]:
@@ -135,6 +150,7 @@ def check_disk() -> list[Finding]:
 CHECKS: tuple[Check, ...] = (
     check_cameras,
     check_virtual_camera,
+    check_settings,
     check_folders,
     check_models,
     check_disk,

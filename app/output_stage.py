@@ -125,6 +125,8 @@ class OutputStage:
     def _step(self, sinks: Sinks, settings: Settings, stopping: threading.Event) -> None:
         """Wait for what is due next, a new frame, an animated background or a sign of life, and send it."""
         background = self._backgrounds.current(settings)
+        if (background is not None) != self._board.read().has_background:
+            self._board.set(has_background=background is not None)
         animated = background is not None and background.animated and self._last is not None
         pause_s = self._due_s - time.monotonic()
         if pause_s > 0:

@@ -61,6 +61,8 @@ def run(
         virtual_camera=output == "virtual", **{name: value for name, value in chosen.items() if value is not None}
     )
     _check_background(settings, given=background is not None)
+    if settings.background == "transparent":
+        print("mattecam: What is transparent is sent as green: a camera or film has no transparency.", file=sys.stderr)
     # The signals first: a recording that is open already must be finished, too.
     with _signals() as interrupted:
         pipeline = Pipeline(settings, Parts(outputs=_open_outputs(output, settings), must_open=True))

@@ -138,15 +138,19 @@ def settings_path() -> Path:
     return platformdirs.user_config_path("mattecam", appauthor=False) / "settings.json"
 
 
-def load(path: Path | None = None) -> tuple[Settings, list[str]]:
+def load(path: Path | None = None, *, keep_aside: bool = True) -> tuple[Settings, list[str]]:
     """Read settings; never fails on their content.
 
     That the room was shown is not remembered: who starts again, perhaps days later, would show it without a thought.
 
     Returns the settings and the notices to show. An unknown key is noted and left out, a bad value falls back to
-    that field's default with a notice, an unreadable or newer file is set aside (copied beside) and noted.
+    that field's default with a notice, an unreadable or newer file is noted and, with keep_aside, copied beside.
     """
     path = path or settings_path()
+
+    def kept(why: str) -> str:
+        return _set_aside(path, why) if keep_aside else "Defaults are used."
+
     try:
         raw = json.loads(read_bounded(path, LARGEST))
         if not isinstance(raw, dict):
@@ -154,11 +158,11 @@ def load(path: Path | None = None) -> tuple[Settings, list[str]]:
     except FileNotFoundError:
         return Settings(), []
     except (OSError, TypeError, ValueError, RecursionError) as error:
-        return Settings(), [f"The settings file {path} cannot be read ({error}). {_set_aside(path, 'unreadable')}"]
+        return Settings(), [f"The settings file {path} cannot be read ({error}). {kept('unreadable')}"]
     notices = []
     version = raw.pop("version", VERSION)
     if not isinstance(version, int) or version > VERSION:
-        notices.append(f"The settings file {path} is from a newer Mattecam. {_set_aside(path, 'newer')}")
+        notices.append(f"The settings file {path} is from a newer Mattecam. {kept('newer')}")
     for key in sorted(set(raw) - set(Settings.model_fields)):
         notices.append(f"The settings file has an unknown setting '{key}'; it is ignored.")
         del raw[key]

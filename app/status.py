@@ -80,7 +80,8 @@ class Status:
     source: what the camera really gives, e.g. 'HD Webcam, 1280×720 MJPG at 30 fps'. engine and provider: what really
     runs, read back from the session. preset: the one that runs, which the preset auto changes; switches: how it did,
     the last 50. processor_share: what this process uses of all cores, in [0, 1]. outputs: each open output's name.
-    recording: the file being written, or empty. paused: the slate is sent whatever the camera sees.
+    recording: the file being written, or empty. paused: the slate is sent whatever the camera sees. has_background:
+    there is one to lay the person on; without, it is slates.
     """
 
     capture: StageState = "stopped"
@@ -96,6 +97,7 @@ class Status:
     outputs: tuple[str, ...] = ()
     recording: str = ""
     paused: bool = False
+    has_background: bool = True
     notices: tuple[Notice, ...] = ()
     stats: Stats = field(default_factory=Stats)
 

@@ -49,6 +49,8 @@ def existing_spec(text: str) -> BackgroundSpec:
     """As `parse_spec`, for a command that starts at once: UsageError also where the file is not there."""
     spec = parse_spec(text)
     if spec.kind == "file" and not Path(spec.value).is_file():
+        if spec.value[:1] == "#" and len(spec.value) == 7:
+            raise UsageError(f"The background {spec.value} is no file.", f"Write color:{spec.value} for the colour.")
         problem = why_no_file(Path(spec.value))
         raise UsageError(
             f"The background {spec.value} {problem}.",

@@ -98,7 +98,9 @@ class Gallery(Card):
             (self.tr("Colour"), f"color:{self._last_colour}", "color"),
             (self.tr("Transparent"), "transparent", "transparent"),
         ):
-            self._add_tile(text, spec, kind)
+            tile = self._add_tile(text, spec, kind)
+            if kind == "transparent":
+                tile.setToolTip(self.tr("Green, for other programs to key out: a camera has no transparency"))
         for entry in self._library.entries():
             item = self._add_tile(entry.name, str(entry.path), "video" if entry.is_video else "file")
             item.setToolTip(entry.path.name)

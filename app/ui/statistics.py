@@ -56,6 +56,7 @@ def headline(status: Status) -> str:
         (status.capture == "waiting", translate("Statistics", "Waiting for the camera")),
         (status.capture == "resting", translate("Statistics", "Resting: nobody watches")),
         ("starting" in states, translate("Statistics", "Starting…")),
+        (not status.has_background, translate("Statistics", "Waiting for the background")),
         (all(state == "running" for state in states), translate("Statistics", "Live")),
     )
     return next((text for so, text in choices if so), translate("Statistics", "Off"))

@@ -139,6 +139,7 @@ def test_a_background_that_is_gone_is_said_to_be_the_windows_choice(capsys: pyte
             ("run", "--camera", "demo", "--output", "null", "--background", "nowhere.jpg", "--seconds", "5"),
             "nowhere.jpg",
         ),
+        (("run", "--camera", "demo", "--output", "null", "--background", "#00b140"), "Write color:#00b140"),
         (("run", "--camera", "no such camera", "--output", "null", "--seconds", "5"), "no such camera"),
         (("run", "--camera", "demo", "--output", "virtual:/dev/null", "--seconds", "5"), "/dev/null"),
         (("run", "--camera", "demo", "--output", "no/such/folder/out.mp4", "--seconds", "5"), "out.mp4"),

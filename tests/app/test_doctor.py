@@ -13,6 +13,7 @@ from app import camera_list, doctor, doctor_devices, doctor_packages, doctor_pro
 from app.camera_list import CameraInfo
 from app.doctor import Finding
 from app.doctor_probe import PACKAGES
+from app.settings import Settings, save, settings_path
 from matting_core import model_store
 from matting_core.errors import MattecamError
 from matting_core.model_store import ModelStore
@@ -39,6 +40,18 @@ def test_wrong_is_exit_code_1_and_names_the_mend(
     text = capsys.readouterr().out
     assert "wrong  b: broken\n       → mend it" in text
     assert text.rstrip().endswith("One thing is wrong.")
+
+
+def test_settings_that_cannot_be_used_are_found_and_left_alone() -> None:
+    assert only(doctor_devices.check_settings()).ok
+    path = settings_path()
+    save(Settings(background="/gone/beach.jpg"))
+    found = only(doctor_devices.check_settings())
+    assert (found.state, "/gone/beach.jpg does not exist" in found.what) == ("wrong", True)
+    path.write_text('{"edge_feather": 99, "cam')
+    found = only(doctor_devices.check_settings())
+    assert (found.state, "cannot be read" in found.what, str(path) in found.mend) == ("wrong", True, True)
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name], "nothing is written"
 
 
 def test_a_note_is_no_failure_and_json_is_one_line(

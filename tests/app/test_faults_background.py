@@ -110,9 +110,11 @@ def test_a_background_deleted_before_the_start_is_a_slate_until_it_is_there(rig:
     rig.until(lambda: rig.notice("background") is not None)
     rig.until(lambda: pipeline.status().stats.matted > 5)
     assert not rig.shows_person()
+    assert not pipeline.status().has_background
     write_image(path, plain())
     rig.until(rig.shows_person)
     assert corner(rig) == GOOD_BGR
+    assert pipeline.status().has_background
 
 
 def test_a_notice_that_was_put_away_does_not_come_back_with_every_try(rig: Rig, tmp_path: Path) -> None:

@@ -43,6 +43,8 @@ def test_what_runs_and_why_is_said(desk: Desk) -> None:
     assert quality.running.text() == ""
     overlay, _ = statistics.overlay_texts(LIVE)
     assert "Fast (too slow: 41 of 33 ms)" in overlay
+    assert statistics.headline(LIVE) == "Live"
+    assert statistics.headline(dataclasses.replace(LIVE, has_background=False)) == "Waiting for the background"
     assert "43%" in overlay
 
 
