@@ -123,6 +123,8 @@ def _watch(pipeline: Pipeline, interrupted: threading.Event, until_s: float | No
 
 def _line(status: Status) -> str:
     stats = status.stats
+    if not status.provider:
+        return "Still starting."
     if status.capture == "resting":
         return f"Resting: no program reads {', '.join(status.outputs)}; the camera is closed."
     return (

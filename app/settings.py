@@ -96,9 +96,9 @@ class Settings(Scene):
             return Settings.model_validate({**self.model_dump(), **changes})
         except ValidationError as error:
             first = error.errors()[0]
-            name = ".".join(str(part) for part in first["loc"])
-            reason = _bounds(name) if first["type"] in OUT_OF_BOUNDS else first["msg"].removeprefix("Value error, ")
-            raise UsageError(f"The setting {name} cannot be {first['input']!r}: {reason}") from error
+            place = [str(part) for part in first["loc"]]
+            reason = _reason(place, first["type"], first["msg"])
+            raise UsageError(f"The setting {'.'.join(place)} cannot be {first['input']!r}: {reason}.") from error
 
     def scene(self) -> Scene:
         """The part that a named scene stores."""
@@ -114,9 +114,13 @@ RESTART_FIELDS = frozenset({"camera", "camera_size", "camera_fps", "camera_mjpeg
 the virtual camera's device hold until the app is started again: a closed loopback device may not open again."""
 
 
-def _bounds(name: str) -> str:
-    marks = {type(mark).__name__: mark for mark in Settings.model_fields[name].metadata}
-    return f"it is a number from {marks['Ge'].ge:g} to {marks['Le'].le:g}."
+def _reason(place: list[str], kind: str, message: str) -> str:
+    """What is wrong with the value of the setting that `place` ends with; kind and message are pydantic's."""
+    field = Settings.model_fields.get(place[-1])
+    if field is None or kind not in OUT_OF_BOUNDS:
+        return message.removeprefix("Value error, ").removesuffix(".")
+    marks = {type(mark).__name__: mark for mark in field.metadata}
+    return f"it is a number from {marks['Ge'].ge:g} to {marks['Le'].le:g}"
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -221,7 +225,7 @@ def _take_out(raw: dict[str, Any], error: ValidationError) -> dict[str, str]:
                 continue
             if part in parent:
                 del parent[part]
-                taken[".".join(place[: depth + 1])] = item["msg"]
+                taken[".".join(place[: depth + 1])] = _reason(place, item["type"], item["msg"])
             break
     return taken
 
