@@ -147,7 +147,6 @@ class MattingStage:
         predictor.engine.close()
         self._plan = wanted
         self._announce(ready)
-        self._stats.begin_anew()
         self._board.clear("preset")
         self._control.moved(ready.preset)
         return ready
@@ -181,6 +180,7 @@ class MattingStage:
         h, w = network_size(height, width, predictor.preset.long_side)
         engine = predictor.engine
         self.engine_name = engine.name
+        self._stats.begin_anew()
         self._board.set(matting="running", engine=engine.name, provider=engine.provider, input_size=f"{w}x{h}")
         prepare_beside(predictor, height, width)
 

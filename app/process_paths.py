@@ -1,6 +1,7 @@
 """The paths that `process` is given: what fits together, told before any work; and files that come whole or not."""
 
 import contextlib
+import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
@@ -85,7 +86,7 @@ def beside(target: Path | None) -> Iterator[Path | None]:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise MediaError(f"The folder {target.parent} cannot be made ({error.strerror}).", "Choose another.") from error
-    part = target.with_name(f".{target.stem}.part{target.suffix}")
+    part = target.with_name(f".{target.stem}.{secrets.token_hex(4)}.part{target.suffix}")  # nobody's but ours
     try:
         yield part
         part.replace(target)

@@ -65,7 +65,9 @@ def run(
         print("mattecam: What is transparent is sent as green: a camera or film has no transparency.", file=sys.stderr)
     # The signals first: a recording that is open already must be finished, too.
     with _signals() as interrupted:
-        pipeline = Pipeline(settings, Parts(outputs=_open_outputs(output, settings), must_open=True))
+        outputs = _open_outputs(output, settings)
+        recording = _identity(output)
+        pipeline = Pipeline(settings, Parts(outputs=outputs, must_open=True))
         began_s = time.monotonic()
         pipeline.start()
         try:
@@ -76,9 +78,10 @@ def run(
             joined = pipeline.stop()
     failure = pipeline.failure
     if failure is not None:
-        kind, target = parse_output(output)
-        if kind == "file" and not pipeline.run_stats().shown:
-            Path(target).unlink(missing_ok=True)  # this run's own, of slates alone: in the way of the next try
+        stats = pipeline.run_stats()
+        if joined and recording and _identity(output) == recording and not (stats.shown or stats.repeated):
+            with contextlib.suppress(OSError):
+                Path(output).unlink()  # this run's own, of slates alone: in the way of the next try
         if output == "virtual" and isinstance(failure.__cause__, OutputError):
             failure.mend += " Without one, --output FILE.mp4 records what would be sent."
         raise failure
@@ -92,6 +95,17 @@ def _open_outputs(output: str, settings: Settings) -> tuple[Output, ...]:
     if output == "virtual":
         return ()  # the pipeline's own
     return (open_output(output, parse_size(settings.output_size), settings.output_fps),)
+
+
+def _identity(output: str) -> tuple[int, int] | None:
+    """Which file a recording's path names now; None for an output that is no file, or none that is there."""
+    if parse_output(output)[0] != "file":
+        return None
+    try:
+        found = Path(output).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _check_background(settings: Settings, given: bool) -> None:

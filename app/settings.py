@@ -48,7 +48,7 @@ class Scene(BaseModel):
             parse_spec(value)
         except UsageError as error:
             raise ValueError(str(error)) from error
-        return value
+        return value.strip()
 
 
 class Settings(Scene):
@@ -153,7 +153,7 @@ def load(path: Path | None = None, *, keep_aside: bool = True) -> tuple[Settings
     path = path or settings_path()
 
     def kept(why: str) -> str:
-        return _set_aside(path, why) if keep_aside else "Defaults are used."
+        return _set_aside(path, why) if keep_aside else "What cannot be used falls back to the defaults."
 
     try:
         raw = json.loads(read_bounded(path, LARGEST))

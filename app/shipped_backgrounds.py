@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from matting_core.inputs import is_file
+
 FOLDER = Path(__file__).resolve().parents[1] / "assets" / "backgrounds"
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".gif"})
@@ -25,13 +27,14 @@ def spec(text: str) -> str:
 
     A file of that very name comes first.
     """
-    shipped = {name: path for path in files() for name in (path.stem, path.name)}
+    shipped = {name: path for path in files() for name in (path.stem.lower(), path.name.lower())}
     name = text.strip().lower()
-    return str(shipped[name]) if name in shipped and not Path(text).is_file() else text
+    return str(shipped[name]) if name in shipped and not is_file(text) else text
 
 
 def found_again(text: str) -> str:
     """A background SPEC in which a shipped file is where it lies now, if Mattecam was moved since it was chosen."""
     path = Path(text)
-    moved = path.parent.name == FOLDER.name and path.parent.parent.name == FOLDER.parent.name and not path.is_file()
-    return str(FOLDER / path.name) if moved and (FOLDER / path.name).is_file() else text
+    ours = path.parent.name == FOLDER.name and path.parent.parent.name == FOLDER.parent.name
+    now = {shipped.name: shipped for shipped in files()}.get(path.name)
+    return str(now) if ours and now and not is_file(text) else text

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from matting_core.errors import UsageError
-from matting_core.inputs import why_no_file
+from matting_core.inputs import is_file, why_no_file
 
 Kind = Literal["none", "transparent", "blur", "color", "file"]
 DEFAULT_BLUR = 30
@@ -48,7 +48,7 @@ def parse_spec(text: str) -> BackgroundSpec:
 def existing_spec(text: str) -> BackgroundSpec:
     """As `parse_spec`, for a command that starts at once: UsageError also where the file is not there."""
     spec = parse_spec(text)
-    if spec.kind == "file" and not Path(spec.value).is_file():
+    if spec.kind == "file" and not is_file(spec.value):
         if spec.value[:1] == "#" and len(spec.value) == 7:
             raise UsageError(f"The background {spec.value} is no file.", f"Write color:{spec.value} for the colour.")
         problem = why_no_file(Path(spec.value))

@@ -30,6 +30,11 @@ def read_bounded(path: Path, largest: int) -> bytes:
     return data
 
 
+def is_file(path: str | Path) -> bool:
+    """Whether there is a file of that path; also where nobody may look, or no such path can be, the answer is no."""
+    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises there
+
+
 def why_no_file(path: Path) -> str:
     """What to say of a path that is no file."""
-    return "is a folder" if path.is_dir() else "does not exist"
+    return "is a folder" if os.path.isdir(path) else "does not exist"  # noqa: PTH112 - as above

@@ -71,7 +71,7 @@ class Gallery(Card):
         self.set_title(self.tr("Background"))
         self.body.setContentsMargins(14, 6, 14, 14)  # the buttons make the head high already
         self.add_button = flat_button("add", self.tr("Add a picture or video"))
-        self.remove_button = flat_button("remove", self.tr("Remove this background"))
+        self.remove_button = flat_button("remove", self.tr("Put this background into the bin"))
         self.add_button.clicked.connect(self.choose_files)
         self.remove_button.clicked.connect(self.remove_current)
         self.head.addWidget(self.add_button)
@@ -82,7 +82,6 @@ class Gallery(Card):
         self.tiles.setItemDelegate(self._delegate)
         self.tiles.currentItemChanged.connect(self._reached)
         self.tiles.itemClicked.connect(self._chosen)
-        self.tiles.itemActivated.connect(self._chosen)
         self.tiles.installEventFilter(self)
         self.body.addWidget(self.tiles)
         self.options = BackdropOptions(self._store)
@@ -130,7 +129,7 @@ class Gallery(Card):
         dialog.open()
 
     def remove_current(self) -> None:
-        """Delete the chosen background, if it is the user's own, and choose blur in its place."""
+        """Put the chosen background into the bin, if it is the user's own, and choose blur in its place."""
         entry = self._own.get(self._store.settings.background)
         if entry is None:
             return
@@ -145,15 +144,21 @@ class Gallery(Card):
     def step(self, by: int) -> None:
         """Choose the next (1) or previous (-1) background, going round and past the one that shows the room."""
         count = self.tiles.count()
-        row = (self.tiles.currentRow() + by) % count
+        row = next(row for row, item in enumerate(self._items()) if self._is_chosen(item))
+        row = (row + by) % count
         if _shows_the_room(self.tiles.item(row)):
             row = (row + by) % count
         self.tiles.setCurrentRow(row)
 
     def eventFilter(self, watched: object, event: QEvent) -> bool:  # noqa: N802 - Qt's name
         if watched is self.tiles and isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
+            current = self.tiles.currentItem()
             if event.key() == Qt.Key.Key_Delete:
-                self.remove_current()
+                if current is not None and self._is_chosen(current):
+                    self.remove_current()
+                return True
+            if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and current is not None:
+                self._chosen(current)  # Qt on macOS has no such key in a list
                 return True
             if event.key() in (Qt.Key.Key_Left, Qt.Key.Key_Right):
                 row = self.tiles.currentRow() + (1 if event.key() == Qt.Key.Key_Right else -1)
@@ -196,6 +201,9 @@ class Gallery(Card):
     def _add_failed(self, error: Exception) -> None:
         self._board.post_error("background-add", error)
 
+    def _is_chosen(self, item: QListWidgetItem) -> bool:
+        return bool(item.data(SPEC) == self._delegate.chosen)
+
     def _reached(self, item: QListWidgetItem | None) -> None:
         """Walking over the tiles chooses at once; not to show the room, which takes a click or Enter."""
         if item is not None and not _shows_the_room(item):
@@ -224,6 +232,7 @@ class Gallery(Card):
                 chosen = item
         if chosen is None:
             chosen = self._add_file_from_elsewhere(Path(spec.value))
+        self._delegate.chosen = chosen.data(SPEC)
         self.tiles.blockSignals(True)
         self.tiles.setCurrentItem(chosen)
         self.tiles.blockSignals(False)

@@ -19,6 +19,7 @@ def log_failure(error: Exception) -> None:
     """What happens to a failed job that nobody asked about."""
     told = isinstance(error, MattecamError)  # its sentence says it all
     log.warning("A background job failed: %s", error, exc_info=None if told else error)
+    log.debug("because of", exc_info=error)
 
 
 class Lane(QObject):

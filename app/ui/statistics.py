@@ -50,13 +50,14 @@ def overlay_texts(status: Status) -> tuple[str, str]:
 def headline(status: Status) -> str:
     """The state in a few words: what a glance has to tell."""
     states = (status.capture, status.matting, status.output)
+    waits = status.output == "running" and not status.has_background
     choices = (
         (status.paused, translate("Statistics", "Hidden: nobody sees you")),
         ("failed" in states, translate("Statistics", "Stopped")),
         (status.capture == "waiting", translate("Statistics", "Waiting for the camera")),
         (status.capture == "resting", translate("Statistics", "Resting: nobody watches")),
         ("starting" in states, translate("Statistics", "Starting…")),
-        (not status.has_background, translate("Statistics", "Waiting for the background")),
+        (waits, translate("Statistics", "Waiting for the background")),
         (all(state == "running" for state in states), translate("Statistics", "Live")),
     )
     return next((text for so, text in choices if so), translate("Statistics", "Off"))

@@ -36,6 +36,8 @@ class TileDelegate(QStyledItemDelegate):
         super().__init__(parent)
         self.colour = QColor("#00b140")
         """What the colour tile shows."""
+        self.chosen = ""
+        """The SPEC of the tile that is chosen; the keyboard may be on another one."""
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:  # noqa: N802
         return TILE
@@ -49,7 +51,7 @@ class TileDelegate(QStyledItemDelegate):
         picture = QRectF(left, area.top() + 1, THUMBNAIL.width(), THUMBNAIL.height())
         palette: QPalette = option.palette
         state: QStyle.StateFlag = option.state
-        selected = bool(state & QStyle.StateFlag.State_Selected)
+        chosen = index.data(SPEC) == self.chosen
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
@@ -59,25 +61,25 @@ class TileDelegate(QStyledItemDelegate):
         painter.setClipPath(rounded)
         self._paint_picture(painter, picture, str(index.data(KIND)), index.data(PICTURE), palette)
         painter.restore()
-        self._paint_marks(painter, picture, state)
+        self._paint_marks(painter, picture, state, chosen)
         font = painter.font()
         font.setPointSizeF(font.pointSizeF() * 0.85)
         painter.setFont(font)
-        painter.setPen(palette.color(QPalette.ColorRole.WindowText if selected else QPalette.ColorRole.PlaceholderText))
+        painter.setPen(palette.color(QPalette.ColorRole.WindowText if chosen else QPalette.ColorRole.PlaceholderText))
         caption = QRectF(left, picture.bottom() + 3, picture.width(), area.bottom() - picture.bottom() - 3)
         text = painter.fontMetrics().elidedText(str(index.data()), Qt.TextElideMode.ElideRight, int(caption.width()))
         painter.drawText(caption, Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop, text)
         painter.restore()
 
-    def _paint_marks(self, painter: QPainter, picture: QRectF, state: QStyle.StateFlag) -> None:
+    def _paint_marks(self, painter: QPainter, picture: QRectF, state: QStyle.StateFlag, chosen: bool) -> None:
         # The list's own palette has no base: the style sheet makes it transparent.
         palette, role = QGuiApplication.palette(), QPalette.ColorRole
-        if state & QStyle.StateFlag.State_Selected:
-            focus = bool(state & QStyle.StateFlag.State_HasFocus)
+        focus = bool(state & QStyle.StateFlag.State_HasFocus)
+        if chosen:
             # A gap sets the ring off from a picture of its own colour.
             _paint_ring(painter, picture, 3.5, 2.5, palette.color(role.Base))
             _paint_ring(painter, picture, 1.25, 2.5, palette.color(role.WindowText if focus else role.Highlight))
-        elif state & QStyle.StateFlag.State_MouseOver:
+        elif focus or state & QStyle.StateFlag.State_MouseOver:
             _paint_ring(painter, picture, 0.75, 1.5, palette.color(role.PlaceholderText))
 
     def _paint_picture(

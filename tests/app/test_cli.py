@@ -16,7 +16,9 @@ import pytest
 from app import settings as settings_file
 from app import shipped_backgrounds
 from app.cli import main
+from app.pipeline import Parts
 from app.settings import Settings
+from matting_core.errors import SourceError
 from matting_core.fit import fit_image
 from matting_core.model_store import ModelStore
 from matting_core.own_command import own_command
@@ -123,6 +125,30 @@ def test_a_run_that_never_showed_anybody_leaves_no_recording(
     assert main([*LIVE[:3], "--output", str(film), "--background", "blur"]) == 1
     assert "exists already" in capsys.readouterr().err
     assert film.read_text() == "mine"
+
+
+@pytest.mark.parametrize("swapped", [True, False], ids=["another file took its place", "it cannot be deleted"])
+def test_a_recording_that_cannot_be_taken_back_is_left(
+    swapped: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    film = tmp_path / "out.mp4"
+
+    def forbidden(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    def lost(*_: object, **__: object) -> None:
+        if swapped:
+            film.rename(tmp_path / "moved.mp4")
+            film.write_text("mine")
+        else:
+            monkeypatch.setattr(Path, "unlink", forbidden)
+        raise SourceError("The camera is of no use.")
+
+    monkeypatch.setattr("app.run_command.Parts", lambda **given: Parts(open_source=lost, **given))
+    assert main([*LIVE[:3], "--output", str(film), "--background", "blur"]) == 1
+    assert "The camera is of no use." in capsys.readouterr().err, "and not what became of the recording"
+    assert film.exists()
+    assert not swapped or film.read_text() == "mine"
 
 
 def test_a_background_that_is_gone_is_said_to_be_the_windows_choice(capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,8 +41,13 @@ def test_a_background_that_comes_along_is_found_where_mattecam_lies_now(tmp_path
     )
     settings, _ = load()
     assert (settings.background, settings.scenes["a"].background) == (str(here / "hills.jpg"), str(here / "sunset.jpg"))
-    save(Settings(background=own))
-    assert load()[0].background == own, "it may come back"
+    for nowhere in (own, f"/x/assets/backgrounds/{'y' * 300}.jpg"):
+        save(Settings(background=nowhere))
+        assert load() == (Settings(background=nowhere), []), "it may come back"
+
+
+def test_spaces_around_a_background_mean_nothing() -> None:
+    assert Settings(background=" none ").background == "none"
 
 
 def test_each_bad_value_falls_back_alone_with_one_notice(tmp_path: Path) -> None:

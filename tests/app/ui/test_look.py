@@ -164,6 +164,11 @@ def test_only_a_click_or_enter_shows_the_room(desk: Desk) -> None:
     before = desk.settings.background
     QTest.keyClick(tiles, Qt.Key.Key_End)
     assert (tiles.currentItem(), desk.settings.background) == (none, before)
+    actions.next_background.trigger()
+    assert desk.settings.background != before, "it goes on from what is chosen"
+    actions.previous_background.trigger()
+    assert desk.settings.background == before
+    QTest.keyClick(tiles, Qt.Key.Key_End)
     QTest.keyClick(tiles, Qt.Key.Key_Return)
     assert desk.settings.background == "none"
     desk.window.show_status(desk.pipeline.now)
@@ -174,6 +179,24 @@ def test_only_a_click_or_enter_shows_the_room(desk: Desk) -> None:
     assert desk.settings.background.startswith("blur")
     QTest.mouseClick(tiles.viewport(), Qt.MouseButton.LeftButton, pos=tiles.visualItemRect(none).center())
     assert desk.settings.background == "none"
+
+
+def test_delete_takes_what_is_chosen_and_not_what_the_keyboard_is_on(desk: Desk, tmp_path: Path) -> None:
+    picture = tmp_path / "mine.png"
+    write_image(picture, np.full((90, 160, 3), 90, np.uint8))
+    gallery = desk.window.panel.gallery
+    gallery.add_files([picture])
+    desk.until(lambda: desk.settings.background.endswith("mine.png"))
+    kept = Path(desk.settings.background)
+    QTest.keyClick(gallery.tiles, Qt.Key.Key_End)
+    QTest.keyClick(gallery.tiles, Qt.Key.Key_Delete)
+    QTest.qWait(50)
+    assert kept.exists()
+    assert desk.settings.background == str(kept)
+    QTest.keyClick(gallery.tiles, Qt.Key.Key_Left)
+    QTest.keyClick(gallery.tiles, Qt.Key.Key_Delete)
+    desk.until(lambda: not kept.exists())
+    assert desk.settings.background.startswith("blur")
 
 
 def test_a_long_detail_scrolls_within_a_few_lines(desk: Desk) -> None:
