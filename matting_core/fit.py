@@ -11,6 +11,9 @@ import numpy as np
 from matting_core.buffers import Recycler
 from matting_core.frames import Image
 
+ABOVE_HEADS = 0.2
+"""Of what has to go from a camera's picture that is too high for the canvas, the share that goes above: heads are there."""
+
 FitMode = Literal["cover", "contain", "stretch"]
 
 
@@ -22,12 +25,14 @@ def fit_image(
     *,
     out: Image | None = None,
     border: tuple[int, int, int] = (0, 0, 0),
+    above: float = 0.5,
 ) -> Image:
     """The picture at width × height: cropped to fill it, padded to fit whole, or stretched.
 
-    image: uint8 h×w×3 of any size, left as it is; cover crops centred, in whole pixels of `image`. out: uint8
-    height×width×3, C-contiguous; without it a new array is made. Returns that array. border: BGR of the
-    bars of `contain`. ValueError: an empty picture or size, an unknown mode, or an out that does not fit.
+    image: uint8 h×w×3 of any size, left as it is; cover crops in whole pixels of `image`, centred across, and of what goes
+    in height this share above. out: uint8 height×width×3, C-contiguous; without it a new array is made. Returns that
+    array. border: BGR of the bars of `contain`. ValueError: an empty picture or size, an unknown mode, or an out that
+    does not fit.
     """
     if image.ndim != 3 or image.shape[2] != 3 or image.size == 0 or width < 1 or height < 1:
         raise ValueError(f"cannot fit a picture of shape {image.shape} to {width}×{height}")
@@ -36,7 +41,7 @@ def fit_image(
     elif out.shape != (height, width, 3) or out.dtype != np.uint8:
         raise ValueError(f"out is {out.dtype} {out.shape}, not uint8 {(height, width, 3)}")
     if mode == "cover":
-        _resize_into(_centre_crop(image, width, height), out)
+        _resize_into(_crop(image, width, height, above), out)
     elif mode == "contain":
         _contain(image, out, border)
     elif mode == "stretch":
@@ -56,7 +61,9 @@ def fit_frame(image: Image, width: int, height: int, mirror: bool, arrays: Recyc
     if fits and not mirror:
         return image
     arrays = arrays or Recycler()
-    fitted = image if fits else fit_image(image, width, height, out=arrays.new((height, width, 3)))
+    fitted = image
+    if not fits:
+        fitted = fit_image(image, width, height, out=arrays.new((height, width, 3)), above=ABOVE_HEADS)
     if mirror:
         fitted = cv2.flip(fitted, 1, dst=arrays.new((height, width, 3)))  # type: ignore[assignment]
     fitted.flags.writeable = False
@@ -79,12 +86,12 @@ def within(image: Image, long_side: int, arrays: Recycler | None = None) -> Imag
     return out
 
 
-def _centre_crop(image: Image, width: int, height: int) -> Image:
-    """The largest centred part of the picture with the canvas's proportions; a view."""
+def _crop(image: Image, width: int, height: int, above: float) -> Image:
+    """The largest part of the picture with the canvas's proportions, as `fit_image` places it; a view."""
     h, w = image.shape[:2]
     crop_w = min(w, max(1, round(h * width / height)))
     crop_h = min(h, max(1, round(w * height / width)))
-    left, top = (w - crop_w) // 2, (h - crop_h) // 2
+    left, top = (w - crop_w) // 2, int((h - crop_h) * above)
     return image[top : top + crop_h, left : left + crop_w]
 
 

@@ -102,6 +102,15 @@ def test_a_mirrored_frame_is_new_flipped_and_read_only() -> None:
     assert not fit_frame(frame, 3, 2, mirror=False).flags.writeable
 
 
+def test_a_camera_too_high_loses_more_below_than_above_where_the_head_is() -> None:
+    frame = np.repeat(np.arange(200, dtype=np.uint8), 100).reshape(200, 100, 1).repeat(3, axis=2)
+    rows = fit_frame(frame, 100, 100, mirror=False)[:, 50, 0]
+    assert (rows[0], rows[-1]) == (20, 119)
+    wide = frame.transpose(1, 0, 2)
+    columns = fit_frame(np.ascontiguousarray(wide), 100, 100, mirror=False)[50, :, 0]
+    assert (columns[0], columns[-1]) == (50, 149)
+
+
 def test_a_glance_is_a_copy_no_larger_than_asked_for() -> None:
     image = halves(60, 100)
     small = within(image, 50)
