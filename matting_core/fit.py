@@ -12,7 +12,7 @@ from matting_core.buffers import Recycler
 from matting_core.frames import Image
 
 ABOVE_HEADS = 0.2
-"""Of what has to go from a camera's picture that is too high for the canvas, the share that goes above: heads are there."""
+"""Of what has to go in height from a camera's picture, the share that goes above: there the head is."""
 
 FitMode = Literal["cover", "contain", "stretch"]
 
@@ -29,10 +29,10 @@ def fit_image(
 ) -> Image:
     """The picture at width × height: cropped to fill it, padded to fit whole, or stretched.
 
-    image: uint8 h×w×3 of any size, left as it is; cover crops in whole pixels of `image`, centred across, and of what goes
-    in height this share above. out: uint8 height×width×3, C-contiguous; without it a new array is made. Returns that
-    array. border: BGR of the bars of `contain`. ValueError: an empty picture or size, an unknown mode, or an out that
-    does not fit.
+    image: uint8 h×w×3 of any size, left as it is; cover crops in whole pixels of `image`, centred across, and of what
+    goes in height this share above. out: uint8 height×width×3, C-contiguous; without it a new array is made. Returns
+    that array. border: BGR of the bars of `contain`. ValueError: an empty picture or size, an unknown mode, or an out
+    that does not fit.
     """
     if image.ndim != 3 or image.shape[2] != 3 or image.size == 0 or width < 1 or height < 1:
         raise ValueError(f"cannot fit a picture of shape {image.shape} to {width}×{height}")
