@@ -57,7 +57,7 @@ class NodeWatch:
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
-        self._identity = self._look()
+        self._identity = file_identity(self._path)
         self._looked_at = time.monotonic()
 
     def is_gone(self) -> bool:
@@ -66,14 +66,16 @@ class NodeWatch:
         if now - self._looked_at < LOOK_EVERY_S:
             return False
         self._looked_at = now
-        return self._look() != self._identity
+        return file_identity(self._path) != self._identity
 
-    def _look(self) -> tuple[int, int] | None:
-        try:
-            found = self._path.stat()
-        except FileNotFoundError:
-            return None
-        return found.st_dev, found.st_ino
+
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """Which file or device a path names now; None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def check_canvas(canvas: Image, size: tuple[int, int]) -> None:

@@ -41,16 +41,18 @@ def check_paths(source: Path, output: Path | None, alpha: Path | None, backgroun
 
 def spare_background(background: BackgroundSpec, targets: Iterable[Path]) -> None:
     """UsageError if one of the files to be written is the background itself."""
-    if background.kind != "file":
-        return
+    if background.kind == "file":
+        _spare("background", Path(background.value), targets)
+
+
+def _spare(name: str, file: Path, targets: Iterable[Path]) -> None:
     for target in targets:
-        if target.exists() and target.samefile(background.value):
-            raise UsageError(f"The background {target} would be overwritten.", "Choose another path for the result.")
+        if target.exists() and target.samefile(file):
+            raise UsageError(f"The {name} {file} would be overwritten.", "Choose another path for the result.")
 
 
 def _check_target(target: Path, source: Path, kind: InputKind) -> None:
-    if target.exists() and target.samefile(source):
-        raise UsageError(f"The input {source} would be overwritten.", "Choose another path for the result.")
+    _spare("input", source, [target])
     if kind == "folder":
         is_file = target.exists() and not target.is_dir()
         if is_file or (not target.exists() and target.suffix.lower() in IMAGE_SUFFIXES | FILM_SUFFIXES):

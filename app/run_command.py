@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from app import settings as settings_file
-from app.output import Output, open_output, parse_output
+from app.output import Output, file_identity, open_output, parse_output
 from app.pipeline import Parts, Pipeline
 from app.settings import Settings, parse_size
 from app.status import Status
@@ -47,18 +47,17 @@ def run(
     saved, notices = settings_file.load()
     for notice in notices:
         print(f"mattecam: {notice}", file=sys.stderr)
-    chosen: dict[str, str | int | None] = {
-        "camera": camera,
-        "background": background,
-        "preset": preset,
-        "engine": engine,
-    }
-    chosen |= {"model": model, "fps_cap": fps_cap, "load_limit": load_limit}
-    if size is not None:
-        width, height = parse_size(size)
-        chosen |= dict.fromkeys(("camera_size", "output_size"), f"{width}x{height}")
-    settings = saved.changed(
-        virtual_camera=output == "virtual", **{name: value for name, value in chosen.items() if value is not None}
+    settings = _chosen(
+        saved,
+        size,
+        virtual_camera=output == "virtual",
+        camera=camera,
+        background=background,
+        preset=preset,
+        engine=engine,
+        model=model,
+        fps_cap=fps_cap,
+        load_limit=load_limit,
     )
     _check_background(settings, given=background is not None)
     if settings.background == "transparent":
@@ -66,7 +65,8 @@ def run(
     # The signals first: a recording that is open already must be finished, too.
     with _signals() as interrupted:
         outputs = _open_outputs(output, settings)
-        recording = _identity(output)
+        kind, target = parse_output(output)
+        recording = file_identity(Path(target)) if kind == "file" else None
         pipeline = Pipeline(settings, Parts(outputs=outputs, must_open=True))
         began_s = time.monotonic()
         pipeline.start()
@@ -79,9 +79,8 @@ def run(
     failure = pipeline.failure
     if failure is not None:
         stats = pipeline.run_stats()
-        if joined and recording and _identity(output) == recording and not (stats.shown or stats.repeated):
-            with contextlib.suppress(OSError):
-                Path(output).unlink()  # this run's own, of slates alone: in the way of the next try
+        if joined and recording and not (stats.shown or stats.repeated):
+            _take_back(Path(target), recording)
         if output == "virtual" and isinstance(failure.__cause__, OutputError):
             failure.mend += " Without one, --output FILE.mp4 records what would be sent."
         raise failure
@@ -91,21 +90,25 @@ def run(
     return 0
 
 
+def _chosen(saved: Settings, size: str | None, **given: str | int | None) -> Settings:
+    """The saved settings with what was given on the command line. Raises UsageError."""
+    if size is not None:
+        width, height = parse_size(size)
+        given |= dict.fromkeys(("camera_size", "output_size"), f"{width}x{height}")
+    return saved.changed(**{name: value for name, value in given.items() if value is not None})
+
+
 def _open_outputs(output: str, settings: Settings) -> tuple[Output, ...]:
     if output == "virtual":
         return ()  # the pipeline's own
     return (open_output(output, parse_size(settings.output_size), settings.output_fps),)
 
 
-def _identity(output: str) -> tuple[int, int] | None:
-    """Which file a recording's path names now; None for an output that is no file, or none that is there."""
-    if parse_output(output)[0] != "file":
-        return None
-    try:
-        found = Path(output).stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
+def _take_back(path: Path, recording: tuple[int, int]) -> None:
+    """Delete this run's recording of slates alone, which is in the way of the next try, if it is still that file."""
+    with contextlib.suppress(OSError):
+        if file_identity(path) == recording:
+            path.unlink()
 
 
 def _check_background(settings: Settings, given: bool) -> None:

@@ -50,6 +50,10 @@ class Scene(BaseModel):
             raise ValueError(str(error)) from error
         return value.strip()
 
+    @property
+    def shows_the_room(self) -> bool:
+        return self.background == "none"
+
 
 class Settings(Scene):
     """One immutable snapshot of everything a user can set. Threads read it by reference, once a frame."""
@@ -182,8 +186,7 @@ def load(path: Path | None = None, *, keep_aside: bool = True) -> tuple[Settings
 
 
 def _with_the_room_hidden(settings: Settings) -> Settings:
-    shown = parse_spec(settings.background).kind == "none"
-    return settings.model_copy(update={"background": Scene().background}) if shown else settings
+    return settings.model_copy(update={"background": Scene().background}) if settings.shows_the_room else settings
 
 
 def _found_again(settings: Settings) -> Settings:

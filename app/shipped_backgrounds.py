@@ -35,6 +35,5 @@ def spec(text: str) -> str:
 def found_again(text: str) -> str:
     """A background SPEC in which a shipped file is where it lies now, if Mattecam was moved since it was chosen."""
     path = Path(text)
-    ours = path.parent.name == FOLDER.name and path.parent.parent.name == FOLDER.parent.name
-    now = {shipped.name: shipped for shipped in files()}.get(path.name)
-    return str(now) if ours and now and not is_file(text) else text
+    now, ours = FOLDER / path.name, path.parts[-3:-1] == FOLDER.parts[-2:]
+    return str(now) if ours and not is_file(text) and is_file(now) else text

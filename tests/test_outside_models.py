@@ -3,6 +3,7 @@
 import struct
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -66,21 +67,21 @@ def test_other_packings_and_lying_sizes_are_refused(tmp_path: Path, packing: int
 @few
 @given(data=st.data())
 def test_any_model_file_is_scanned_or_refused(tmp_path: Path, data: st.DataObject) -> None:
-    whole = write_network(tmp_path / "x.onnx").read_bytes()
-    (tmp_path / "x.onnx").write_bytes(data.draw(damaged(whole)))
-    try:
-        scan_onnx(tmp_path / "x.onnx")
-    except ModelError as error:
-        assert error.problem
+    _read_or_refused(scan_onnx, tmp_path / "x.onnx", data)
 
 
 @settings(few, max_examples=max(3, LONG // 50))
 @given(data=st.data())
 def test_a_damaged_model_fits_or_is_refused_whatever_the_reader_does(tmp_path: Path, data: st.DataObject) -> None:
-    whole = write_network(tmp_path / "x.onnx").read_bytes()
-    (tmp_path / "x.onnx").write_bytes(data.draw(damaged(whole)))
+    _read_or_refused(check_matting_model, tmp_path / "x.onnx", data)
+
+
+def _read_or_refused(read: Callable[[Path], object], path: Path, data: st.DataObject) -> None:
+    """Have a damaged network read from there."""
+    whole = write_network(path).read_bytes()
+    path.write_bytes(data.draw(damaged(whole)))
     try:
-        check_matting_model(tmp_path / "x.onnx")
+        read(path)
     except ModelError as error:
         assert error.problem
 

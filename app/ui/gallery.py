@@ -92,14 +92,13 @@ class Gallery(Card):
         self.tiles.blockSignals(True)
         self.tiles.clear()
         self._own.clear()
-        for text, spec, kind in (
-            (self.tr("Blur"), f"blur:{self._last_blur}", "blur"),
-            (self.tr("Colour"), f"color:{self._last_colour}", "color"),
-            (self.tr("Transparent"), "transparent", "transparent"),
+        keyed = self.tr("Green, for other programs to key out: a camera has no transparency")
+        for text, spec, kind, tip in (
+            (self.tr("Blur"), f"blur:{self._last_blur}", "blur", ""),
+            (self.tr("Colour"), f"color:{self._last_colour}", "color", ""),
+            (self.tr("Transparent"), "transparent", "transparent", keyed),
         ):
-            tile = self._add_tile(text, spec, kind)
-            if kind == "transparent":
-                tile.setToolTip(self.tr("Green, for other programs to key out: a camera has no transparency"))
+            self._add_tile(text, spec, kind).setToolTip(tip)
         for entry in self._library.entries():
             item = self._add_tile(entry.name, str(entry.path), "video" if entry.is_video else "file")
             item.setToolTip(entry.path.name)

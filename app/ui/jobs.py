@@ -17,9 +17,9 @@ Job = tuple[Callable[[], Any], Callable[[Any], None], Callable[[Exception], None
 
 def log_failure(error: Exception) -> None:
     """What happens to a failed job that nobody asked about."""
+    log.warning("A background job failed: %s", error)
     told = isinstance(error, MattecamError)  # its sentence says it all
-    log.warning("A background job failed: %s", error, exc_info=None if told else error)
-    log.debug("because of", exc_info=error)
+    log.log(logging.DEBUG if told else logging.WARNING, "That job:", exc_info=error)
 
 
 class Lane(QObject):

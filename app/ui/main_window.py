@@ -172,7 +172,7 @@ class MainWindow(QMainWindow):
         badges = []
         if status.paused:
             badges.append((self.tr("Hidden: nobody sees you"), BADGE_RED))
-        elif self.store.settings.background == "none":
+        elif self.store.settings.shows_the_room:
             badges.append((self.tr("Your room is seen"), BADGE_RED))
         if self._recording_since is not None:
             minutes, seconds = divmod(int(time.monotonic() - self._recording_since), 60)

@@ -7,7 +7,7 @@ from app.status import Status
 from app.ui.bindings import bind_button, bind_combo, bind_slider, fill_combo, slider_row
 from app.ui.jobs import Lane
 from app.ui.measuring import MeasureRow
-from app.ui.statistics import preset_names
+from app.ui.statistics import input_size, preset_names
 from app.ui.store import SettingsStore
 from app.ui.widgets import Combo, MutedLabel, Section, Slider, Switch, labelled
 from matting_core.engine_names import ENGINE_NAMES
@@ -109,8 +109,7 @@ class QualitySection(Section):
     def show_status(self, status: Status) -> None:
         """Say which preset and provider really run, and what the preset auto did last."""
         preset = preset_names().get(status.preset, status.preset)
-        size = status.input_size.replace("x", "×")
-        parts = [part for part in (preset, status.provider or status.engine, size) if part]
+        parts = [part for part in (preset, status.provider or status.engine, input_size(status)) if part]
         text = self.tr("Running: {0}").format(" · ".join(parts)) if parts and status.matting == "running" else ""
         if text and status.switches and self._store.settings.preset == AUTO_PRESET:
             text += "\n" + self.tr("Last change: {0}").format(status.switches[-1].why)

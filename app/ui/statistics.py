@@ -30,7 +30,7 @@ def overlay_texts(status: Status) -> tuple[str, str]:
         (translate("Statistics", "Latency p50 / p95 / p99"), " / ".join(f"{ms:.0f}" for ms in latencies) + " ms"),
     ]
     counts = [
-        (translate("Statistics", "Engine"), f"{status.provider or status.engine or '–'} {_size(status)}".rstrip()),
+        (translate("Statistics", "Engine"), f"{status.provider or status.engine or '–'} {input_size(status)}".rstrip()),
         (translate("Statistics", "Preset"), _preset(status)),
         (translate("Statistics", "Processor used"), f"{status.processor_share:.0%}"),
         (translate("Statistics", "Dropped"), str(stats.dropped)),
@@ -96,7 +96,8 @@ def _preset(status: Status) -> str:
     return f"{name} ({status.switches[-1].why})" if status.switches else name
 
 
-def _size(status: Status) -> str:
+def input_size(status: Status) -> str:
+    """The size of the network's input, as people write it; empty before there is one."""
     return status.input_size.replace("x", "×")
 
 
