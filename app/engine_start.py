@@ -19,11 +19,11 @@ EngineFactory = Callable[[str, Network], MattingEngine]
 
 
 class EngineStart:
-    """`open` may be called on any thread. size: (width, height) of the frames to come."""
+    """`open` may be called on any thread. size: (width, height) of the frames to come; may be set meanwhile."""
 
     def __init__(self, settings: Callable[[], Settings], size: tuple[int, int], factory: EngineFactory) -> None:
         self._settings = settings
-        self._size = size
+        self.size = size
         self._factory = factory
         self._store = ModelStore()
         self._remembered = Remembered(self._store)
@@ -59,7 +59,7 @@ class EngineStart:
             raise _cannot_start(plan.engine, error) from error
         try:
             predictor = Predictor(engine, preset, settings.smoothing)
-            width, height = self._size
+            width, height = self.size
             predictor.warm_up(height, width)
         except BaseException as error:
             engine.close()

@@ -20,6 +20,7 @@ from matting_core.engine_names import fallback_order
 from matting_core.errors import EngineError, InferenceFailed, MattecamError
 from matting_core.fit import fit_frame
 from matting_core.frames import Frame, MattedFrame
+from matting_core.pillarbox import on_canvas, placed_size
 from matting_core.predictor import Predictor
 from matting_core.preprocess import network_size
 from matting_core.presets import Preset, live_preset
@@ -42,7 +43,8 @@ class Blank:
 class MattingStage:
     """Body of the matting worker. Everything here runs on that worker's thread.
 
-    size: (width, height) of the canvas, to which every frame is fitted before it is matted.
+    size: (width, height) of the canvas, to which every frame is fitted before it is matted; an upright one is placed on
+    it after that.
     """
 
     def __init__(
@@ -176,12 +178,16 @@ class MattingStage:
         ) from cause
 
     def _announce(self, predictor: Predictor) -> None:
-        width, height = self._size
-        h, w = network_size(height, width, predictor.preset.long_side)
         engine = predictor.engine
         self.engine_name = engine.name
         self._stats.begin_anew()
-        self._board.set(matting="running", engine=engine.name, provider=engine.provider, input_size=f"{w}x{h}")
+        self._board.set(matting="running", engine=engine.name, provider=engine.provider)
+        self._prepare(predictor)
+
+    def _prepare(self, predictor: Predictor) -> None:
+        width, height = self._starter.size
+        h, w = network_size(height, width, predictor.preset.long_side)
+        self._board.set(input_size=f"{w}x{h}")
         prepare_beside(predictor, height, width)
 
     def _matte(self, predictor: Predictor, frame: Frame, stopping: threading.Event) -> int:
@@ -193,8 +199,12 @@ class MattingStage:
             predictor.reset()  # another source, or the same one after a rest
         began_s = time.monotonic()
         lap = self._stats.lap()
-        fitted = fit_frame(frame.image, *self._size, settings.mirror, self._arrays)
+        fitted = fit_frame(frame.image, *placed_size(frame.image, *self._size), settings.mirror, self._arrays)
         lap("fit")
+        size = (fitted.shape[1], fitted.shape[0])
+        if size != self._starter.size:
+            self._starter.size = size  # of networks to come, too
+            self._prepare(predictor)
         try:
             with self.pulse:
                 matted = predictor.predict(Frame(fitted, frame.captured_at, frame.index), lap)
@@ -209,7 +219,7 @@ class MattingStage:
         if matted is None or stopping.is_set():
             return 0  # who comes back late, having been given up, leaves nothing
         self._stats.count("matted")
-        self._outbox.put(matted)
+        self._outbox.put(on_canvas(matted, *self._size, self._arrays))
         return 1
 
     def _succeeded(self) -> None:

@@ -31,6 +31,20 @@ def test_every_frame_is_accounted_for_and_the_person_stands_on_the_background(ri
     assert 0 < stats.latency_p50_ms <= stats.latency_p95_ms <= stats.latency_p99_ms
 
 
+def test_an_upright_camera_is_shown_whole_with_the_background_beside_it(rig: Rig) -> None:
+    pipeline = rig.build(open_source=lambda _settings, **_: RoomSource(height=2 * WIDTH))
+    rig.until(rig.shows_person)
+    newest = rig.memory.newest
+    assert newest is not None
+    behind = (newest == BACKGROUND_BGR).all(axis=2)
+    assert behind[:, : WIDTH // 3].all()
+    assert behind[:, -WIDTH // 3 :].all()
+    assert pipeline.status().input_size == "256x512"
+    pipeline.apply(pipeline.settings.changed(preset="quality"))
+    rig.until(lambda: pipeline.status().preset == "quality")
+    assert pipeline.status().input_size == "320x640"
+
+
 def test_the_outputs_get_slates_before_the_first_frame_and_at_the_end(rig: Rig) -> None:
     engines = GreenEngines()
     engines.may_load.clear()

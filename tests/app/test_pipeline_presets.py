@@ -21,7 +21,7 @@ def test_another_preset_takes_over_without_a_slate_or_a_restart(
 ) -> None:
     # Who jumps while frames are dropped looks like flicker to OFD, which then mends a matte that was right.
     still = room_picture()
-    monkeypatch.setattr("tests.support.room.room_picture", lambda _index: still.copy())
+    monkeypatch.setattr("tests.support.room.room_picture", lambda *_: still.copy())
     sources: list[RoomSource] = []
 
     def open_room(_settings: Settings, demo_if_none: bool) -> RoomSource:

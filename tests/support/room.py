@@ -15,9 +15,9 @@ PERSON_BGR = (40, 200, 60)
 MARKER_BGR = (255, 0, 255)
 
 
-def room_picture(index: int = 0) -> Image:
+def room_picture(index: int = 0, height: int = HEIGHT) -> Image:
     """Marker stripes everywhere but on a green person, who steps sideways with the index."""
-    image = np.full((HEIGHT, WIDTH, 3), MARKER_BGR, np.uint8)
+    image = np.full((height, WIDTH, 3), MARKER_BGR, np.uint8)
     image[:, ::16] = (250, 20, 240)
     left = 96 + index % 32
     image[48:, left : left + 96] = PERSON_BGR
@@ -31,13 +31,14 @@ def looks_like_the_room(canvas: Image) -> int:
 
 
 class RoomSource:
-    """A FrameSource of room pictures at about 100 fps; lost after `frames`, if given."""
+    """A FrameSource of room pictures, so high, at about 100 fps; lost after `frames`, if given."""
 
     description = "made-up room"
     live = False
 
-    def __init__(self, frames: int | None = None) -> None:
+    def __init__(self, frames: int | None = None, height: int = HEIGHT) -> None:
         self._left = frames
+        self._height = height
         self._index = 0
         self.closed = False
 
@@ -45,7 +46,7 @@ class RoomSource:
         time.sleep(0.01)
         if self._left is not None and self._index >= self._left:
             raise SourceLost("The made-up room is gone.", "Wait.")
-        frame = Frame(room_picture(self._index), time.monotonic(), self._index)
+        frame = Frame(room_picture(self._index, self._height), time.monotonic(), self._index)
         frame.image.flags.writeable = False
         self._index += 1
         return frame

@@ -1,0 +1,57 @@
+"""Pillarbox: an upright picture, as a phone's, whole on a canvas that lies, instead of cut to its proportions.
+
+It is matted by itself and then placed in the middle. Beside it there is nobody, so the background shows there. What
+lies there in the picture is a blur of the room without the person, for a blurred background and for the rim's colours.
+"""
+
+from typing import cast
+
+import cv2
+
+from matting_core.buffers import Recycler
+from matting_core.fit import fit_image
+from matting_core.foreground import blurred_room
+from matting_core.frames import Alpha, Frame, Image, MattedFrame
+
+_REDUCED = 8  # the blur is made of a picture this many times smaller
+_SIGMA = 0.03  # of its height
+
+
+def placed_size(image: Image, width: int, height: int) -> tuple[int, int]:
+    """(width, height) at which a camera's picture goes onto a canvas of width × height: the canvas's own, which may cut
+    it, or, for an upright picture on a canvas that lies, that of the whole picture as high as the canvas.
+
+    image: uint8 h×w×3.
+    """
+    h, w = image.shape[:2]
+    if h <= w or width <= height:
+        return width, height
+    return max(1, round(w * height / h)), height
+
+
+def on_canvas(matted: MattedFrame, width: int, height: int, arrays: Recycler) -> MattedFrame:
+    """The frame placed in the middle of width × height, alpha 0 beside it; the frame itself where it is that wide.
+
+    matted: as high as that, and no wider. The arrays are new ones of `arrays`.
+    """
+    image, alpha = matted.frame.image, matted.alpha
+    inner = image.shape[1]
+    if inner == width:
+        return matted
+    left = (width - inner) // 2
+    picture = _beside(image, alpha, width, height, arrays)
+    picture[:, left : left + inner] = image
+    picture.flags.writeable = False
+    wide: Alpha = arrays.new((height, width))
+    wide.fill(0)
+    wide[:, left : left + inner] = alpha
+    return MattedFrame(Frame(picture, matted.frame.captured_at, matted.frame.index), wide)
+
+
+def _beside(image: Image, alpha: Alpha, width: int, height: int, arrays: Recycler) -> Image:
+    """The room's blur, filling width × height."""
+    small = (max(1, image.shape[1] // _REDUCED), max(1, height // _REDUCED))
+    seen = cast(Image, cv2.resize(image, small, interpolation=cv2.INTER_AREA))
+    matte = cast(Alpha, cv2.resize(alpha, small, interpolation=cv2.INTER_AREA))
+    filling = fit_image(blurred_room(seen, matte, _SIGMA * small[1]), max(1, width // _REDUCED), small[1])
+    return cast(Image, cv2.resize(filling, (width, height), dst=arrays.new((height, width, 3))))
