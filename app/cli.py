@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import importlib.metadata
 import logging
 import os
 import sys
@@ -68,6 +69,14 @@ def leave() -> NoReturn:
                 stream.flush()
         os._exit(code)
     sys.exit(code)
+
+
+class _Version(argparse.Action):
+    """Looked up only when asked for: a Python without our packages has to get as far as saying so."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        print(f"mattecam {importlib.metadata.version('mattecam')}")
+        parser.exit()
 
 
 def _window(options: argparse.Namespace) -> int:
@@ -179,6 +188,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.set_defaults(command=_window)
     parser.add_argument("--debug", action="store_true", help="log everything and show tracebacks")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     def add(name: str, command: Any, text: str) -> argparse.ArgumentParser:

@@ -62,6 +62,9 @@ def run(
     _check_background(settings, given=background is not None)
     if settings.background == "transparent":
         print("mattecam: What is transparent is sent as green: a camera or film has no transparency.", file=sys.stderr)
+    looks = _windows_looks(settings)
+    if looks:
+        print(f"mattecam: As chosen in the window: {looks}.", file=sys.stderr)
     # The signals first: a recording that is open already must be finished, too.
     with _signals() as interrupted:
         outputs = _open_outputs(output, settings)
@@ -96,6 +99,12 @@ def _chosen(saved: Settings, size: str | None, **given: str | int | None) -> Set
         width, height = parse_size(size)
         given |= dict.fromkeys(("camera_size", "output_size"), f"{width}x{height}")
     return saved.changed(**{name: value for name, value in given.items() if value is not None})
+
+
+def _windows_looks(settings: Settings) -> str:
+    """What of the looks `run` has no option for and is not as it comes; empty where nothing is."""
+    chosen = settings.scene().model_dump(exclude_defaults=True, exclude={"background"})
+    return ", ".join(f"{name} {value}" for name, value in chosen.items())
 
 
 def _open_outputs(output: str, settings: Settings) -> tuple[Output, ...]:

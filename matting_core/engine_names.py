@@ -19,3 +19,18 @@ def fallback_order(name: str) -> tuple[str, ...]:
     if name not in ENGINE_NAMES:
         raise UsageError(f"There is no engine '{name}'.", f"Choose one of: {', '.join(ENGINE_NAMES)}.")
     return (name, *(other for other in AUTO_ORDER[1:] if other != name))
+
+
+def engines_for(platform: str, nvidia: bool) -> tuple[str, ...]:
+    """Those that may work on such a machine. platform: as `sys.platform`. nvidia: whether its driver is there.
+
+    Whether OpenVINO finds a GPU shows only when it loads that GPU's driver.
+    """
+    impossible = {
+        "cuda": not nvidia,
+        "tensorrt": not nvidia,
+        "coreml": platform != "darwin",
+        "directml": platform != "win32",
+        "openvino-gpu": platform == "darwin",
+    }
+    return tuple(name for name in ENGINE_NAMES if not impossible.get(name, False))

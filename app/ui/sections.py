@@ -1,5 +1,7 @@
 """The folding sections of the panel: edges and light, quality, and the output's own settings."""
 
+import sys
+
 from PySide6.QtWidgets import QLineEdit, QWidget
 
 from app.settings import LEAST_LOAD, NO_LIMIT, Settings
@@ -10,7 +12,8 @@ from app.ui.measuring import MeasureRow
 from app.ui.statistics import input_size, preset_names
 from app.ui.store import SettingsStore
 from app.ui.widgets import Combo, MutedLabel, Section, Slider, Switch, labelled
-from matting_core.engine_names import ENGINE_NAMES
+from matting_core.engine_names import ENGINE_NAMES, engines_for
+from matting_core.nvidia import has_driver
 from matting_core.presets import AUTO_MODEL, AUTO_PRESET, PRESETS
 
 OUTPUT_SIZES = ("640x360", "1280x720", "1920x1080")
@@ -71,7 +74,8 @@ class QualitySection(Section):
             "openvino-gpu": self.tr("Intel GPU (OpenVINO)"),
             "cpu": self.tr("Processor (ONNX Runtime)"),
         }
-        engines = [(known.get(name, name), name) for name in ENGINE_NAMES]
+        offered = {*engines_for(sys.platform, has_driver()), store.settings.engine}
+        engines = [(known.get(name, name), name) for name in ENGINE_NAMES if name in offered]
         fill_combo(self.engine, engines, store.settings.engine)
         fill_combo(self.model, [(self.tr("The preset's own"), AUTO_MODEL)], store.settings.model)
         for label, combo, field in (

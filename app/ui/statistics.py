@@ -20,7 +20,9 @@ def preset_names() -> dict[str, str]:
 
 
 def overlay_texts(status: Status) -> tuple[str, str]:
-    """What is measured, as small tables in HTML: all of it, and for a small picture only what matters most."""
+    """What is measured, as tables in HTML: all of it, lower than wide so that a face stays free; and for a small
+    picture only what matters most.
+    """
     stats = status.stats
     latencies = (stats.latency_p50_ms, stats.latency_p95_ms, stats.latency_p99_ms)
     vital = [
@@ -44,7 +46,7 @@ def overlay_texts(status: Status) -> tuple[str, str]:
     ]
     if times:
         times.insert(0, (f"<b>{translate('Statistics', 'A frame takes')}</b>", "<b>p50 / p95</b>"))
-    return _table([*vital, *counts, *times]), _table(vital)
+    return _beside(_table([*vital, *counts]), _table(times)), _table(vital)
 
 
 def headline(status: Status) -> str:
@@ -106,3 +108,7 @@ def _table(rows: Iterable[tuple[str, str]]) -> str:
         f"<tr><td>{name}&nbsp;&nbsp;&nbsp;&nbsp;</td><td align='right'>{value}</td></tr>" for name, value in rows
     )
     return f"<table cellspacing='1'>{cells}</table>"
+
+
+def _beside(left: str, right: str) -> str:
+    return f"<table><tr><td>{left}</td><td>&nbsp;&nbsp;&nbsp;&nbsp;</td><td>{right}</td></tr></table>"

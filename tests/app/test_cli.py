@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,23 @@ def test_options_of_run_do_not_change_the_saved_settings(capsys: pytest.CaptureF
     assert main([*LIVE, "--seconds", "0.3", "--json"]) == 0
     loaded, notices = settings_file.load()
     assert (loaded.background, loaded.preset, notices) == ("color:#ffffff", "quality", [])
+
+
+def test_run_says_which_looks_it_takes_from_the_window(capsys: pytest.CaptureFixture[str]) -> None:
+    settings_file.save(Settings(background="blur", edge_shift=-3, mirror=True, smoothing="motion"))
+    assert main([*LIVE, "--seconds", "0.3"]) == 0
+    assert "As chosen in the window: mirror True, edge_shift -3.\n" in capsys.readouterr().err
+    settings_file.save(Settings(background="color:#ffffff"))
+    assert main([*LIVE, "--seconds", "0.3"]) == 0
+    assert "As chosen" not in capsys.readouterr().err
+
+
+def test_the_version_is_that_of_the_project(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert capsys.readouterr().out == f"mattecam {project['version']}\n"
 
 
 def test_a_run_that_never_showed_anybody_leaves_no_recording(

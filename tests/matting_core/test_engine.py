@@ -12,7 +12,7 @@ from skimage.data import astronaut
 
 from matting_core import engine_openvino
 from matting_core.engine import ENGINES, checked_predict, create_engine
-from matting_core.engine_names import AUTO_ORDER, ENGINE_NAMES, fallback_order
+from matting_core.engine_names import AUTO_ORDER, ENGINE_NAMES, engines_for, fallback_order
 from matting_core.errors import EngineError, InferenceFailed, UsageError
 from matting_core.frames import FloatAlpha, Frame
 from matting_core.openvino_import import openvino_core
@@ -145,6 +145,19 @@ def test_the_fallback_order_starts_with_the_choice_and_ends_on_the_processor() -
     assert fallback_order("auto") == ("cuda", "openvino", "cpu")
     assert fallback_order("cuda") == ("cuda", "openvino", "cpu")
     assert fallback_order("openvino") == ("openvino", "cpu")
+
+
+@pytest.mark.parametrize(
+    ("platform", "nvidia", "offered"),
+    [
+        ("linux", False, ("auto", "openvino", "openvino-gpu", "cpu")),
+        ("linux", True, ("auto", "cuda", "tensorrt", "openvino", "openvino-gpu", "cpu")),
+        ("win32", False, ("auto", "directml", "openvino", "openvino-gpu", "cpu")),
+        ("darwin", False, ("auto", "coreml", "openvino", "cpu")),
+    ],
+)
+def test_only_engines_that_may_work_there_are_offered(platform: str, nvidia: bool, offered: tuple[str, ...]) -> None:
+    assert engines_for(platform, nvidia) == offered
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -0.5, 1.5])

@@ -9,9 +9,11 @@ from PySide6.QtWidgets import QApplication
 
 from app.calibration import VERSION, Measured, memory_path, this_machine
 from app.status import Status, Switch
-from app.ui import measuring, statistics
+from app.ui import measuring, sections, statistics
 from app.ui.measuring import MeasureRow
+from app.ui.sections import QualitySection
 from matting_core.atomic import write_atomically
+from matting_core.engine_names import engines_for
 from matting_core.model_store import ModelStore
 from tests.app.ui.conftest import Desk
 
@@ -46,6 +48,21 @@ def test_what_runs_and_why_is_said(desk: Desk) -> None:
     assert statistics.headline(LIVE) == "Live"
     assert statistics.headline(dataclasses.replace(LIVE, has_background=False)) == "Waiting for the background"
     assert "43%" in overlay
+
+
+def test_the_engines_that_may_work_here_are_offered_and_the_one_that_is_chosen(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sections, "has_driver", lambda: False)
+
+    def offered() -> list[str]:
+        combo = QualitySection(desk.window.store).engine
+        return [combo.itemData(index) for index in range(combo.count())]
+
+    assert offered() == list(engines_for(sys.platform, nvidia=False))
+    desk.window.store.change(engine="tensorrt")
+    assert "tensorrt" in offered()
+    assert "cuda" not in offered()
 
 
 def test_the_button_measures_once_and_shows_the_result(desk: Desk, tmp_path: Path) -> None:
