@@ -18,7 +18,8 @@ from app.settings import Settings, parse_size
 from app.status import Status
 from matting_core.background import open_background
 from matting_core.background_spec import existing_spec
-from matting_core.errors import MattecamError, OutputError
+from matting_core.errors import MattecamError, OutputError, UsageError
+from matting_core.pictures import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from matting_core.presets import live_preset
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,8 @@ def run(
         fps_cap=fps_cap,
         load_limit=load_limit,
     )
+    if camera is not None:
+        _check_camera(camera)
     _check_background(settings, given=background is not None)
     if settings.background == "transparent":
         print("mattecam: What is transparent is sent as green: a camera or film has no transparency.", file=sys.stderr)
@@ -118,6 +121,13 @@ def _take_back(path: Path, recording: tuple[int, int]) -> None:
     with contextlib.suppress(OSError):
         if file_identity(path) == recording:
             path.unlink()
+
+
+def _check_camera(camera: str) -> None:
+    """UsageError for a file that is not there: it is no device that somebody might still plug in."""
+    path = Path(camera.strip()).expanduser()
+    if path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES and not path.exists():
+        raise UsageError(f"The file {camera} for a camera does not exist.", "Check the path; 'demo' needs no file.")
 
 
 def _check_background(settings: Settings, given: bool) -> None:

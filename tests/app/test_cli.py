@@ -125,6 +125,11 @@ def test_run_says_which_looks_it_takes_from_the_window(capsys: pytest.CaptureFix
     assert "As chosen" not in capsys.readouterr().err
 
 
+def test_a_file_for_a_camera_that_is_not_there_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--camera", "nowhere.mp4", "--output", "null", "--background", "blur", "--seconds", "5"]) == 2
+    assert "The file nowhere.mp4 for a camera does not exist." in capsys.readouterr().err
+
+
 def test_the_version_is_that_of_the_project(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["--version"])
