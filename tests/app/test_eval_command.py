@@ -16,6 +16,7 @@ from app.cli import main
 from app.eval_report import MISSING_BGR, PANELS, TOO_MUCH_BGR, Case, Worst, difference_picture
 from matting_core.metrics import METRICS, Scores, score
 from matting_core.pictures import write_image
+from tests.support.commands import last_json
 from tests.support.room import HEIGHT, WIDTH, GreenEngine, room_picture
 
 PICTURES = {name: room_picture(12 * index) for index, name in enumerate("abc")}
@@ -46,10 +47,6 @@ def mattes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
 
 def run(*arguments: object) -> int:
     return main(["eval", *map(str, arguments), "--preset", "fast"])
-
-
-def last_json(capsys: pytest.CaptureFixture[str]) -> dict:
-    return json.loads(capsys.readouterr().out.strip().splitlines()[-1])
 
 
 def data_set(folder: Path, truths: dict[str, np.ndarray], image: str = "image", matte: str = "matte") -> Path:
