@@ -24,7 +24,7 @@ def add_run_options(run: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--output",
         default="virtual",
-        metavar="virtual|null|PATH",
+        metavar="virtual[:DEVICE]|null|PATH",
         help="the virtual camera (unless given), nowhere, or a new .mp4 or .mkv",
     )
     run.add_argument("--model", metavar="NAME", help=f"one of `models list`; {SAVED}")

@@ -28,7 +28,7 @@ class Output(Protocol):
         ...
 
     def close(self) -> None:
-        """Finish and free the device or file. Safe to call twice."""
+        """Finish and free the device or file. Safe to call twice. Raises OutputLost where a file's end is lost."""
         ...
 
 

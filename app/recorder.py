@@ -1,8 +1,6 @@
 """RecorderOutput: canvases into an H.264 MP4 or MKV file that stays playable whatever ends the program."""
 
-import logging
 import os
-import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,8 +14,6 @@ from av.video.stream import VideoStream
 from app.output import NodeWatch, check_canvas
 from matting_core.errors import OutputError, OutputLost, UsageError
 from matting_core.frames import Alpha, Image
-
-log = logging.getLogger(__name__)
 
 TICKS = 90_000
 """Time base of the file: ticks a second."""
@@ -55,6 +51,7 @@ class RecorderOutput:
         self._first_s: float | None = None
         self._last_tick = -1
         self._key_tick = 0
+        self._lost = False
         _reserve(self._path)
         try:
             self._container: OutputContainer | None = av.open(str(self._path), "w", format=kind, options=_MUXER[kind])
@@ -76,21 +73,27 @@ class RecorderOutput:
         try:
             self._container.mux(self._stream.encode(frame))
         except (av.error.FFmpegError, OSError) as error:
+            self._lost = True
             raise OutputLost(f"The recording {self.name} cannot go on ({_reason(error)}).", _MEND) from error
 
     def close(self) -> None:
-        """Write what is left and close the file. Safe to call twice; a full disk is logged, not raised."""
+        """Write what is left and close the file. Safe to call twice.
+
+        Raises OutputLost where the end cannot be written, unless `send` has told that it cannot go on.
+        """
         container, self._container = self._container, None
         if container is None:
             return
         try:
-            container.mux(self._stream.encode(None))
+            try:
+                container.mux(self._stream.encode(None))
+            finally:
+                container.close()
         except (av.error.FFmpegError, OSError) as error:
-            log.warning("the end of the recording %s is missing: %s", self.name, _reason(error))
-        try:
-            container.close()
-        except (av.error.FFmpegError, OSError) as error:
-            log.warning("the recording %s was not closed cleanly: %s", self.name, _reason(error))
+            if not self._lost:
+                raise OutputLost(
+                    f"The end of the recording {self.name} could not be written ({_reason(error)}).", _MEND
+                ) from error
 
     def _frame(self, canvas: Image, at_s: float) -> av.VideoFrame:
         if self._first_s is None:
@@ -108,16 +111,6 @@ class RecorderOutput:
 
 
 _MEND = "Free some space or choose another folder, then start a new recording."
-
-
-def free_recording_path(folder: Path, suffix: str = ".mp4") -> Path:
-    """A path in `folder`, named by the time, that does not exist: 'Mattecam 2026-11-23 23.59.01.mp4', '… (2).mp4'."""
-    stem = time.strftime("Mattecam %Y-%m-%d %H.%M.%S")
-    path, number = folder / f"{stem}{suffix}", 1
-    while path.exists():
-        number += 1
-        path = folder / f"{stem} ({number}){suffix}"
-    return path
 
 
 def _reserve(path: Path) -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from app import settings as settings_file
-from app.output import Output, file_identity, open_output, parse_output
+from app.output import file_identity, open_output, parse_output
 from app.pipeline import Parts, Pipeline
 from app.settings import Settings, parse_size
-from app.status import Status
+from app.status import Stats, Status
 from matting_core.background import open_background
 from matting_core.background_spec import existing_spec
 from matting_core.errors import MattecamError, OutputError, UsageError
@@ -27,51 +27,22 @@ log = logging.getLogger(__name__)
 REPORT_S = 5.0
 
 
-def run(
-    camera: str | None,
-    background: str | None,
-    output: str,
-    preset: str | None,
-    engine: str | None,
-    seconds: float | None,
-    as_json: bool,
-    model: str | None = None,
-    fps_cap: int | None = None,
-    load_limit: int | None = None,
-    size: str | None = None,
-) -> int:
-    """Run until `seconds` are over, a signal comes or a stage fails; options left out come from the user's settings.
+def run(output: str, seconds: float | None, as_json: bool, size: str | None = None, **given: str | int | None) -> int:
+    """Run until `seconds` are over, a signal comes or a stage fails. Raises what made a stage fail; the exit code.
 
-    output: 'virtual', 'null' or a video file. size: 'WIDTHxHEIGHT' of the camera's picture and of the output's. Raises
-    what made a stage fail; returns the exit code.
+    output: 'virtual', 'virtual:DEVICE', 'null' or a video file. size: 'WIDTHxHEIGHT' of the camera's picture and of the
+    output's. given: settings by name; those that are None or left out are as the user saved them.
     """
-    saved, notices = settings_file.load()
-    for notice in notices:
-        print(f"mattecam: {notice}", file=sys.stderr)
-    settings = _chosen(
-        saved,
-        size,
-        virtual_camera=output == "virtual",
-        camera=camera,
-        background=background,
-        preset=preset,
-        engine=engine,
-        model=model,
-        fps_cap=fps_cap,
-        load_limit=load_limit,
-    )
-    if camera is not None:
-        _check_camera(camera)
-    _check_background(settings, given=background is not None)
-    if settings.background == "transparent":
-        print("mattecam: What is transparent is sent as green: a camera or film has no transparency.", file=sys.stderr)
-    looks = _windows_looks(settings)
-    if looks:
-        print(f"mattecam: As chosen in the window: {looks}.", file=sys.stderr)
+    kind, target = parse_output(output)
+    to_camera = kind == "virtual"
+    if to_camera and target:
+        given["virtual_camera_device"] = target
+    settings = _settings(size, virtual_camera=to_camera, **given)
+    _say_looks(settings)
     # The signals first: a recording that is open already must be finished, too.
     with _signals() as interrupted:
-        outputs = _open_outputs(output, settings)
-        kind, target = parse_output(output)
+        size_of_output = parse_size(settings.output_size)
+        outputs = () if to_camera else (open_output(output, size_of_output, settings.output_fps),)
         recording = file_identity(Path(target)) if kind == "file" else None
         pipeline = Pipeline(settings, Parts(outputs=outputs, must_open=True))
         began_s = time.monotonic()
@@ -87,7 +58,7 @@ def run(
         stats = pipeline.run_stats()
         if joined and recording and not (stats.shown or stats.repeated):
             _take_back(Path(target), recording)
-        if output == "virtual" and isinstance(failure.__cause__, OutputError):
+        if to_camera and isinstance(failure.__cause__, OutputError):
             failure.mend += " Without one, --output FILE.mp4 records what would be sent."
         raise failure
     if not joined:
@@ -96,24 +67,31 @@ def run(
     return 0
 
 
-def _chosen(saved: Settings, size: str | None, **given: str | int | None) -> Settings:
-    """The saved settings with what was given on the command line. Raises UsageError."""
+def _settings(size: str | None, **given: str | int | None) -> Settings:
+    """The saved settings with what was given on the command line. Raises UsageError and MediaError."""
+    saved, notices = settings_file.load()
+    for notice in notices:
+        print(f"mattecam: {notice}", file=sys.stderr)
+    named = {name: value for name, value in given.items() if value is not None}
     if size is not None:
         width, height = parse_size(size)
-        given |= dict.fromkeys(("camera_size", "output_size"), f"{width}x{height}")
-    return saved.changed(**{name: value for name, value in given.items() if value is not None})
+        named |= dict.fromkeys(("camera_size", "output_size"), f"{width}x{height}")
+    settings = saved.changed(**named)
+    if "camera" in named:
+        _check_camera(settings.camera)
+    _check_background(settings, given="background" in named)
+    return settings
 
 
-def _windows_looks(settings: Settings) -> str:
-    """What of the looks `run` has no option for and is not as it comes; empty where nothing is."""
-    chosen = settings.scene().model_dump(exclude_defaults=True, exclude={"background"})
-    return ", ".join(f"{name} {value}" for name, value in chosen.items())
-
-
-def _open_outputs(output: str, settings: Settings) -> tuple[Output, ...]:
-    if output == "virtual":
-        return ()  # the pipeline's own
-    return (open_output(output, parse_size(settings.output_size), settings.output_fps),)
+def _say_looks(settings: Settings) -> None:
+    """Say what is not as one might expect: that green stands for transparent, and saved looks without an option."""
+    if settings.background == "transparent":
+        told = "Transparent areas are sent as green: cameras and recordings cannot carry transparency."
+        print(f"mattecam: {told}", file=sys.stderr)
+    looks = settings.scene().model_dump(exclude_defaults=True, exclude={"background"})
+    if looks:
+        told = ", ".join(f"{name} {value}" for name, value in looks.items())
+        print(f"mattecam: These settings of the window also apply: {told}.", file=sys.stderr)
 
 
 def _take_back(path: Path, recording: tuple[int, int]) -> None:
@@ -177,7 +155,13 @@ def _report(pipeline: Pipeline, status: Status, settings: Settings, ran: tuple[f
     if not as_json:
         print(f"{stats.shown} frames in {seconds:.1f} s. {_line(status)}")
         return
-    result: dict[str, Any] = {
+    print(json.dumps(_figures(stats, status, settings, ran)))
+
+
+def _figures(stats: Stats, status: Status, settings: Settings, ran: tuple[float, float]) -> dict[str, Any]:
+    """What --json prints."""
+    seconds = ran[1] - ran[0]
+    return {
         "frames": stats.shown,
         "seconds": round(seconds, 3),
         "fps": round(stats.shown / seconds, 2),
@@ -216,7 +200,6 @@ def _report(pipeline: Pipeline, status: Status, settings: Settings, ran: tuple[f
             for name, times in stats.stages.items()
         },
     }
-    print(json.dumps(result))
 
 
 @contextlib.contextmanager

@@ -94,7 +94,11 @@ class Sinks:
         return self._virtual is not None and self._virtual_on
 
     def send(self, canvas: Image, alpha: Alpha | None, at_s: float) -> None:
-        """Give one canvas to every output; one that is lost is closed and told, and the others go on."""
+        """Give one canvas to every output.
+
+        A virtual camera or a recording that is lost is closed and told, and the others go on. Raises OutputLost of a
+        fixed one.
+        """
         if self._virtual is not None:
             shown = (canvas, alpha) if self._virtual_on else (self._off_slate, None)
             try:
@@ -138,14 +142,20 @@ class Sinks:
         self._tell()
 
     def close(self) -> None:
-        """Close every output."""
+        """Close every output. Raises OutputLost where the end of a fixed one is lost."""
         if self._recording is not None:
             self.stop_recording()
+        lost: OutputError | None = None
         for output in (self._virtual, *self._fixed):
-            if output is not None:
-                output.close()
+            try:
+                if output is not None:
+                    output.close()
+            except OutputError as error:
+                lost = error
         self._virtual, self._fixed = None, []
         self._tell()
+        if lost is not None:
+            raise lost
 
     def _tell(self) -> None:
         outputs = (self._virtual, *self._fixed, self._recording.output if self._recording else None)

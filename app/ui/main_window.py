@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from pathlib import Path
 
 import platformdirs
@@ -18,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.new_file import new_file
 from app.room_recording import sweep
 from app.settings import Settings
 from app.status import Notice, Status
@@ -247,21 +247,27 @@ class MainWindow(QMainWindow):
             self.preview.show_preview(preview)
 
     def _toggle_recording(self, on: bool) -> None:
-        self._recording_wanted = (on, time.monotonic() + RECORDING_GRACE_S)
-        if on:
-            self._pipeline.start_recording(self._new_file(platformdirs.user_videos_path(), "mp4"))
+        path = self._new_file(platformdirs.user_videos_path(), ".mp4") if on else None
+        if path is not None:
+            self._pipeline.start_recording(path)
+        elif on:
+            self.actions_.record.setChecked(False)
+            return
         else:
             self._pipeline.stop_recording()
+        self._recording_wanted = (on, time.monotonic() + RECORDING_GRACE_S)
 
     def _take_snapshot(self) -> None:
-        self._pipeline.snapshot(self._new_file(platformdirs.user_pictures_path(), "png"))
+        path = self._new_file(platformdirs.user_pictures_path(), ".png")
+        if path is not None:
+            self._pipeline.snapshot(path)
 
-    def _new_file(self, folder: Path, suffix: str) -> Path:
+    def _new_file(self, folder: Path, suffix: str) -> Path | None:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            self.board.post_error("folder", MediaError(f"The folder {folder} cannot be made ({error.strerror})."))
-        return folder / f"Mattecam {datetime.now():%Y-%m-%d %H.%M.%S}.{suffix}"
+            return new_file(folder, suffix)
+        except MediaError as error:
+            self.board.post_error("folder", error)
+            return None
 
     def _show_recording(self, status: Status) -> None:
         recording = bool(status.recording)

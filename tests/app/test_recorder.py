@@ -1,18 +1,17 @@
 """Recordings keep colours and times, overwrite nothing, and play after a crash, a full disk or a deleted file."""
 
+import errno
 import subprocess
 import sys
-import time
 from itertools import pairwise
-from types import SimpleNamespace
 
 import av
 import cv2
 import numpy as np
 import pytest
 
-from app import output, recorder
-from app.recorder import RecorderOutput, free_recording_path
+from app import output
+from app.recorder import RecorderOutput
 from matting_core.errors import OutputError, OutputLost, UsageError
 
 BARS = [(0, 0, 255), (0, 255, 0), (255, 0, 0), (200, 100, 50)]
@@ -101,13 +100,35 @@ def test_odd_sizes_are_wrong_use(tmp_path):
         RecorderOutput(tmp_path / "a.mp4", (63, 48), 30)
 
 
-def test_free_paths_are_named_by_the_time_and_never_taken(tmp_path, monkeypatch):
-    moment = (2026, 11, 23, 23, 59, 1, 0, 0, 0)
-    monkeypatch.setattr(recorder, "time", SimpleNamespace(strftime=lambda form: time.strftime(form, moment)))
-    first = free_recording_path(tmp_path)
-    assert first.name == "Mattecam 2026-11-23 23.59.01.mp4"
-    first.touch()
-    assert free_recording_path(tmp_path).name == "Mattecam 2026-11-23 23.59.01 (2).mp4"
+class FullAtTheEnd:
+    """A container whose disk is full when the recording is finished."""
+
+    def __init__(self, real):
+        self._real = real
+
+    def mux(self, packets):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def close(self):
+        self._real.close()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_recording_whose_end_cannot_be_written_says_so_once(tmp_path):
+    recording = RecorderOutput(tmp_path / "a.mp4", (64, 48), 30)
+    recording.send(np.zeros((48, 64, 3), np.uint8), None, 0.0)
+    recording._container = FullAtTheEnd(recording._container)
+    with pytest.raises(OutputLost, match=r"The end of the recording a\.mp4 could not be written \(No space left"):
+        recording.close()
+    recording.close()
+
+
+def test_a_recording_that_has_said_that_it_cannot_go_on_ends_quietly(tmp_path):
+    recording = RecorderOutput(tmp_path / "a.mp4", (64, 48), 30)
+    recording._container = FullAtTheEnd(recording._container)
+    with pytest.raises(OutputLost, match="cannot go on"):
+        recording.send(np.zeros((48, 64, 3), np.uint8), None, 0.0)
+    recording.close()
 
 
 def test_a_deleted_recording_is_lost_not_silently_written(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import av
@@ -14,6 +15,7 @@ import pytest
 from app import settings as settings_file
 from app import shipped_backgrounds
 from app.cli import main
+from app.output import NullOutput
 from app.pipeline import Parts
 from app.settings import Settings
 from matting_core.errors import SourceError
@@ -111,10 +113,10 @@ def test_options_of_run_do_not_change_the_saved_settings(capsys: pytest.CaptureF
 def test_run_says_which_looks_it_takes_from_the_window(capsys: pytest.CaptureFixture[str]) -> None:
     settings_file.save(Settings(background="blur", edge_shift=-3, mirror=True, smoothing="motion"))
     assert main([*LIVE, "--seconds", "0.3"]) == 0
-    assert "As chosen in the window: mirror True, edge_shift -3.\n" in capsys.readouterr().err
+    assert "These settings of the window also apply: mirror True, edge_shift -3.\n" in capsys.readouterr().err
     settings_file.save(Settings(background="color:#ffffff"))
     assert main([*LIVE, "--seconds", "0.3"]) == 0
-    assert "As chosen" not in capsys.readouterr().err
+    assert "also apply" not in capsys.readouterr().err
 
 
 def test_a_file_for_a_camera_that_is_not_there_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
@@ -179,3 +181,19 @@ def test_a_signal_ends_a_run_in_order(number: signal.Signals, tmp_path: Path) ->
     assert json.loads(out.splitlines()[-1])["sent"] > 0
     with av.open(str(film)) as container:
         assert sum(1 for _ in container.decode(video=0)) > 0
+
+
+def test_a_virtual_camera_may_be_named_and_is_then_the_pipelines_own(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+
+    def open_named(size: tuple[int, int], fps: int, device: str) -> NullOutput:
+        opened.append(device)
+        return NullOutput(size)
+
+    monkeypatch.setattr("app.run_command.Parts", partial(Parts, open_virtual_camera=open_named))
+    for output in ("virtual:/dev/video42", "virtual"):
+        assert main([*LIVE[:3], "--output", output, *LIVE[5:], "--seconds", "0.5", "--json"]) == 0
+        assert last_json(capsys)["outputs"] == ["null"]
+    assert opened == ["/dev/video42", ""]

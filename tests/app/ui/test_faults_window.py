@@ -151,3 +151,16 @@ def test_a_second_start_ends_and_a_signal_in_mid_start_closes_the_first(tmp_path
     said, complaint = first.communicate(timeout=60)
     assert (first.returncode, said) == (0, "")
     assert "Traceback" not in complaint
+
+
+def test_without_a_folder_nothing_is_recorded_and_the_button_comes_up_again(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    for kind in ("videos", "pictures"):
+        monkeypatch.setattr(f"platformdirs.user_{kind}_path", lambda: tmp_path / "file")
+    desk.window.actions_.record.trigger()
+    desk.window.actions_.snapshot.trigger()
+    assert not desk.window.actions_.record.isChecked()
+    assert not [call for call in desk.pipeline.calls if call.split()[0] in ("record", "snapshot")]
+    assert "cannot be made" in desk.window.board.notices[0].problem
