@@ -30,10 +30,11 @@ from matting_core.fit import fit_frame
 from matting_core.frames import Image
 from matting_core.inputs import why_no_file
 from matting_core.model_store import ModelStore
-from matting_core.pictures import IMAGE_SUFFIXES, read_image
+from matting_core.pictures import read_image
 from matting_core.predictor import Predictor
-from matting_core.preprocess import network_size
+from matting_core.preprocess import input_size
 from matting_core.presets import PRESETS, RELEASED, Preset, find_preset
+from matting_core.suffixes import IMAGE_SUFFIXES
 
 BACKGROUND = "color:#3a2e26"
 DEMO_FRAMES = 30
@@ -58,7 +59,6 @@ def bench(source: str, size: str, seconds: float, preset: str, engine: str, as_j
         allocated = measure_allocations(way, jpegs)
     finally:
         runner.close()
-    h, w = network_size(height, width, predictor.preset.long_side)
     result: dict[str, Any] = {
         "fps": round(measured.frames / measured.seconds, 2),
         "frames": measured.frames,
@@ -67,7 +67,7 @@ def bench(source: str, size: str, seconds: float, preset: str, engine: str, as_j
         "engine": runner.name,
         "model": chosen.model,
         "preset": preset,
-        "input_size": f"{w}x{h}",
+        "input_size": input_size(height, width, predictor.preset.long_side),
         "frame_size": f"{width}x{height}",
         "stages": {
             name: {**times, "allocated_kib": round(allocated[name] / 1024, 1)}

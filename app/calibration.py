@@ -66,9 +66,9 @@ def this_machine(store: ModelStore) -> dict[str, str | int]:
 class Remembered:
     """What the file holds now; a new one is seen within LOOK_S. Used on one thread."""
 
-    def __init__(self, store: ModelStore, path: Path | None = None, clock: Callable[[], float] = time.monotonic):
+    def __init__(self, store: ModelStore, clock: Callable[[], float] = time.monotonic):
         self._store = store
-        self._path = path or memory_path()
+        self._path = memory_path()
         self._clock = clock
         self._looked_s = float("-inf")
         self._seen: tuple[int, int] | None = None
@@ -105,7 +105,7 @@ class Remembered:
 
 def recall(store: ModelStore, path: Path | None = None) -> Measured | None:
     """What was measured on this very machine, or None: never measured, damaged, or for another one."""
-    path = path or memory_path()
+    path = memory_path()
     try:
         if path.stat().st_size > LARGEST:
             return None
@@ -153,7 +153,7 @@ def calibrate(store: ModelStore, path: Path | None = None) -> Measured:
         costs_ms=costs_ms,
         timings={name: _rows(t) for name, t in timings.items()},
     )
-    path = path or memory_path()
+    path = memory_path()
     try:
         write_atomically(path, json.dumps(memory.model_dump(), indent=2).encode() + b"\n")
     except OSError as error:

@@ -8,13 +8,10 @@ from typing import Protocol
 from app import camera_list, sources, webcam
 from app.settings import Settings
 from matting_core.errors import SourceError
-from matting_core.frames import Frame, Image
-from matting_core.pictures import IMAGE_SUFFIXES
+from matting_core.frames import Frame
+from matting_core.suffixes import IMAGE_SUFFIXES
 
 log = logging.getLogger(__name__)
-
-BLACK_LEVEL = 8
-BLACK_AFTER_S = 2.0
 
 
 class FrameSource(Protocol):
@@ -35,30 +32,6 @@ class FrameSource(Protocol):
     def close(self) -> None:
         """Free the device. Safe to call twice."""
         ...
-
-
-class BlackWatch:
-    """Notices that a camera has sent nothing but black for a while: a closed shutter, a privacy switch, a bad cable.
-
-    A frame is black when no sampled pixel (every 8th, both ways) reaches BLACK_LEVEL in any channel.
-    """
-
-    def __init__(self, after_s: float = BLACK_AFTER_S) -> None:
-        self._after_s = after_s
-        self._black_since: float | None = None
-
-    def update(self, frame: Frame) -> bool:
-        """Look at one frame; True once black frames have gone on for longer than `after_s` seconds."""
-        if _is_black(frame.image):
-            if self._black_since is None:
-                self._black_since = frame.captured_at
-            return frame.captured_at - self._black_since > self._after_s
-        self._black_since = None
-        return False
-
-
-def _is_black(image: Image) -> bool:
-    return int(image[::8, ::8].max()) < BLACK_LEVEL
 
 
 Factory = Callable[[str, Settings], FrameSource]

@@ -17,10 +17,6 @@ BACKENDS = {
 }
 OWN_NAME = "Mattecam"
 VIRTUAL_NAMES = ("OBS Virtual Camera", "OBS-Camera", "Unity Video Capture", OWN_NAME)
-# OpenCV cannot ask a driver what it offers: these are what webcams commonly do. What the driver really
-# gave is read back after opening, in the source's description.
-COMMON_SIZES = ("640x360", "640x480", "800x600", "1280x720", "1920x1080", "2560x1440", "3840x2160")
-COMMON_RATES = (15, 24, 25, 30, 50, 60)
 
 
 @dataclass(frozen=True, slots=True)

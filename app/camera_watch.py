@@ -3,28 +3,51 @@
 import numpy as np
 
 from app.board import Board
-from app.camera import BlackWatch
 from matting_core.frames import Frame, Image
 
+BLACK_LEVEL = 8
+BLACK_AFTER_S = 2.0
 FROZEN_AFTER_S = 3.0
 SLOW_FPS = 5.0
 SLOW_OVER_S = 5.0
 
 
+class BlackWatch:
+    """Notices that a camera has sent nothing but black for a while: a closed shutter, a privacy switch, a bad cable.
+
+    A frame is black when no sampled pixel (every 8th, both ways) reaches BLACK_LEVEL in any channel.
+    """
+
+    def __init__(self) -> None:
+        self._black_since: float | None = None
+
+    def update(self, frame: Frame) -> bool:
+        """Look at one frame; True once black frames have gone on for longer than BLACK_AFTER_S."""
+        if _is_black(frame.image):
+            if self._black_since is None:
+                self._black_since = frame.captured_at
+            return frame.captured_at - self._black_since > BLACK_AFTER_S
+        self._black_since = None
+        return False
+
+
+def _is_black(image: Image) -> bool:
+    return int(image[::8, ::8].max()) < BLACK_LEVEL
+
+
 class FrozenWatch:
     """Notices that a camera sends one and the same picture: a sensor has noise, so a live picture never repeats."""
 
-    def __init__(self, after_s: float = FROZEN_AFTER_S) -> None:
-        self._after_s = after_s
+    def __init__(self) -> None:
         self._before: Image | None = None
         self._since_s = 0.0
 
     def update(self, frame: Frame) -> bool:
-        """Look at one frame; True once the same picture has come for longer than `after_s` seconds."""
+        """Look at one frame; True once the same picture has come for longer than FROZEN_AFTER_S."""
         before, self._before = self._before, frame.image
         if before is None or _differ(before, frame.image):
             self._since_s = frame.captured_at
-        return frame.captured_at - self._since_s > self._after_s
+        return frame.captured_at - self._since_s > FROZEN_AFTER_S
 
 
 def _differ(one: Image, other: Image) -> bool:

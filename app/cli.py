@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import importlib.metadata
 import logging
 import os
 import sys
@@ -17,6 +16,7 @@ from app.cli_options import (
     add_models_actions,
     add_process_options,
     add_run_options,
+    refuse_ignored,
 )
 from matting_core.command_line import FAILED, INTERRUPTED, WRONG_USE, CommandParser
 from matting_core.errors import MattecamError, UsageError
@@ -75,7 +75,12 @@ class _Version(argparse.Action):
     """Looked up only when asked for: a Python without our packages has to get as far as saying so."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
-        print(f"mattecam {importlib.metadata.version('mattecam')}")
+        import importlib.metadata  # which takes longer than all the rest here
+
+        try:
+            print(f"mattecam {importlib.metadata.version('mattecam')}")
+        except importlib.metadata.PackageNotFoundError:
+            print("mattecam, not installed yet")
         parser.exit()
 
 
@@ -124,6 +129,7 @@ def _bench(options: argparse.Namespace) -> int:
     from app.bench_command import bench, compare
     from app.fused_bench import bench_fused
 
+    refuse_ignored(options)
     if options.calibrate:
         from app.calibration import calibrate_command
 

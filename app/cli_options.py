@@ -2,87 +2,117 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from app import shipped_backgrounds
 from matting_core.engine_names import ENGINE_NAMES
+from matting_core.errors import UsageError
 from matting_core.layouts import AUTO, LAYOUTS
 from matting_core.presets import AUTO_PRESET, DEFAULT_PRESET, LIVE_PRESETS, PRESETS
 
-SAVED = "the window's choice unless given"
+SAVED = "default: the window's setting"
 SPEC = (
     "color:#rrggbb, blur, blur:N (1 to 100), transparent, none, an image or video file, or one of "
     f"{', '.join(shipped_backgrounds.names()).replace('%', '%%')}"
 )
-MODEL = "one of `models list`; the preset's own unless given"
+BENCH_DEFAULTS: dict[str, Any] = {
+    "source": "demo",
+    "size": "1280x720",
+    "seconds": 10.0,
+    "preset": DEFAULT_PRESET,
+    "engine": "auto",
+}
+BENCH_IGNORES = {"compare": ("preset",), "calibrate": tuple(BENCH_DEFAULTS)}
+MODEL = "one of `models list`; default: the preset's own"
 
 
 def add_run_options(run: argparse.ArgumentParser) -> None:
     """`run`: what is left out comes from the user's settings."""
     run.add_argument("--camera", help=f"auto, an index, a name, a device or a file; 'demo' needs no camera; {SAVED}")
     run.add_argument("--background", type=shipped_backgrounds.spec, metavar="SPEC", help=f"{SPEC}; {SAVED}")
-    run.add_argument("--size", metavar="WxH", help=f"of the camera's picture and of what is sent; {SAVED}")
+    run.add_argument("--size", metavar="WxH", help=f"size of the camera's picture and of the output; {SAVED}")
     run.add_argument(
         "--output",
         default="virtual",
         metavar="virtual[:DEVICE]|null|PATH",
-        help="the virtual camera (unless given), nowhere, or a new .mp4 or .mkv",
+        help="the virtual camera (default), nowhere, or a new .mp4 or .mkv file",
     )
     run.add_argument("--model", metavar="NAME", help=f"one of `models list`; {SAVED}")
-    run.add_argument("--fps-cap", type=int, metavar="N", help=f"matte at most N frames a second, 0: all; {SAVED}")
+    run.add_argument("--fps-cap", type=int, metavar="N", help=f"process at most N frames a second, 0 for all; {SAVED}")
     limit = f"use at most this much of the processor or GPU, 10 to 100; {SAVED}"
     run.add_argument("--load-limit", type=int, metavar="PERCENT", help=limit)
-    run.add_argument("--seconds", type=_seconds, metavar="N", help="stop after N seconds; at Ctrl-C unless given")
+    run.add_argument("--seconds", type=_seconds, metavar="N", help="stop after N seconds; default: run until Ctrl-C")
     _add_engine_options(run, None, None)
 
 
 def add_process_options(process: argparse.ArgumentParser) -> None:
     """`process`."""
     process.add_argument("input", type=Path, metavar="INPUT", help="an image, a folder of images, or a video")
-    output = "the file or folder to write; what is there is replaced"
+    output = "the file or folder to write; existing files are replaced"
     process.add_argument("--output", type=Path, metavar="OUT", help=output)
-    spec = f"{SPEC}; blur unless given"
+    spec = f"{SPEC}; default: blur"
     process.add_argument("--background", type=shipped_backgrounds.spec, default="blur", metavar="SPEC", help=spec)
-    process.add_argument("--alpha", type=Path, metavar="PATH", help="write the mattes, too")
+    process.add_argument("--alpha", type=Path, metavar="PATH", help="also write the mattes")
     process.add_argument("--model", metavar="NAME", help=MODEL)
     _add_engine_options(process, DEFAULT_PRESET, "auto")
 
 
 def add_bench_options(bench: argparse.ArgumentParser) -> None:
     """`bench`."""
-    bench.add_argument("--source", default="demo", metavar="PATH", help="a video or image file; the demo by default")
-    bench.add_argument("--size", default="1280x720", metavar="WxH", help="of the frames; 1280x720 unless given")
-    bench.add_argument("--seconds", type=_seconds, default=10.0, metavar="N", help="for how long; 10 unless given")
+    bench.add_argument("--source", metavar="PATH", help="a video or image file; default: the demo")
+    bench.add_argument(
+        "--size", metavar="WxH", help="size of the frames, to which pictures are cropped; default: 1280x720"
+    )
+    bench.add_argument("--seconds", type=_seconds, metavar="N", help="for how long; default: 10")
     instead = bench.add_mutually_exclusive_group()
-    instead.add_argument("--compare", action="store_true", help="time all presets beside plain float32, in turn")
-    instead.add_argument("--calibrate", action="store_true", help="choose and remember each preset's arithmetic")
+    instead.add_argument("--compare", action="store_true", help="time all presets and plain float32 in turn")
+    instead.add_argument(
+        "--calibrate", action="store_true", help="find and remember the fastest arithmetic for each preset"
+    )
     instead.add_argument("--fused", action="store_true", help="the whole way as one graph on the GPU (cuda, tensorrt)")
     _add_engine_options(bench, DEFAULT_PRESET, "auto")
+    bench.set_defaults(**BENCH_DEFAULTS)
+
+
+def refuse_ignored(options: argparse.Namespace) -> None:
+    """UsageError for options of `bench` that the kind of measuring that was chosen has no use for."""
+    kind = next((kind for kind in BENCH_IGNORES if getattr(options, kind)), None)
+    for name in BENCH_IGNORES.get(kind or "", ()):
+        if getattr(options, name) != BENCH_DEFAULTS[name]:
+            raise UsageError(f"bench --{kind} takes no --{name}.", "Leave it out.")
 
 
 def add_eval_options(evaluation: argparse.ArgumentParser) -> None:
     """`eval`."""
-    evaluation.add_argument("folder", type=Path, metavar="DIR", help="for example with image/ and matte/")
-    layout = "how the folder is laid out; auto, which looks, unless given"
+    evaluation.add_argument("folder", type=Path, metavar="DIR", help="a folder of pictures or clips with true mattes")
+    layout = "how the folder is laid out; default: auto, which looks for itself"
     evaluation.add_argument("--layout", choices=LAYOUTS, default=AUTO, help=layout)
     evaluation.add_argument("--model", metavar="NAME", help=MODEL)
-    evaluation.add_argument("--report", type=Path, metavar="OUT.html", help="write a page with the worst cases")
+    evaluation.add_argument("--report", type=Path, metavar="OUT.html", help="also write a page with the worst cases")
     _add_engine_options(evaluation, DEFAULT_PRESET, "auto")
 
 
 def add_adapt_options(sub: argparse.ArgumentParser) -> None:
     """`adapt`."""
     sub.add_argument("clip", type=Path, metavar="CLIP_OR_FOLDER", help="a video, or a folder of pictures in order")
-    sub.add_argument("--epochs", type=int, default=10, metavar="N", help="10, as in the paper, unless given")
-    sub.add_argument("--seconds-limit", type=_seconds, metavar="S", help="learn from less, to be done by then")
-    sub.add_argument("--output", metavar="NAME", help="the adapted model's name")
-    sub.add_argument("--compare", type=Path, metavar="FOLDER", help="write pictures from before and after there")
+    sub.add_argument("--epochs", type=int, default=10, metavar="N", help="default: 10, as in the paper")
+    sub.add_argument(
+        "--seconds-limit",
+        type=_seconds,
+        metavar="S",
+        help="finish within S seconds, learning from fewer pictures if necessary",
+    )
+    sub.add_argument("--output", metavar="NAME", help="name of the adapted model")
+    sub.add_argument(
+        "--compare", type=Path, metavar="FOLDER", help="write pictures from before and after into this folder"
+    )
 
 
 def add_models_actions(models: argparse.ArgumentParser) -> None:
     """`models`: its actions, each with what it takes."""
     actions = models.add_subparsers(dest="action", required=True, metavar="list|get|import|remove|verify")
     for action, argument, text in (
-        ("list", None, "what is there and what can be downloaded"),
+        ("list", None, "list installed and downloadable models"),
         ("verify", None, "check every model file against its SHA-256"),
         ("get", "NAME", "download a model"),
         ("import", "FILE", "add a released MODNet file"),
@@ -97,7 +127,7 @@ def add_models_actions(models: argparse.ArgumentParser) -> None:
 
 def _add_engine_options(sub: argparse.ArgumentParser, preset: str | None, engine: str | None) -> None:
     # Only a live picture has a rate for the preset auto to hold.
-    names, text = (PRESETS, "network and its size") if preset else (LIVE_PRESETS, "auto holds the camera's rate")
+    names, text = (PRESETS, "the network and its size") if preset else (LIVE_PRESETS, "auto holds the camera's rate")
     kind = _fixed_preset if preset else str
     sub.add_argument("--preset", type=kind, choices=tuple(names), default=preset, help=f"{text}; {_default(preset)}")
     text = f"what runs the network; {_default(engine)}"
@@ -105,7 +135,7 @@ def _add_engine_options(sub: argparse.ArgumentParser, preset: str | None, engine
 
 
 def _default(value: str | None) -> str:
-    return f"{value} unless given" if value else SAVED
+    return f"default: {value}" if value else SAVED
 
 
 def _fixed_preset(text: str) -> str:
@@ -120,5 +150,5 @@ def _seconds(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError(f"'{text}' is no number of seconds above 0.")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds greater than 0.")
     return value

@@ -9,7 +9,8 @@ from typing import Any
 from tqdm import tqdm
 
 from app.eval_report import Case, Worst, render_report
-from app.process_command import SMOOTHING, took
+from app.process_command import took
+from app.settings import Scene
 from matting_core.atomic import write_atomically
 from matting_core.engine import MattingEngine, create_engine
 from matting_core.errors import MediaError, UsageError
@@ -18,7 +19,7 @@ from matting_core.metrics import METRICS, Scores, mean_scores, score
 from matting_core.model_store import ModelStore
 from matting_core.pairs import Clip, Pair, find_pairs, read_clip, read_pair
 from matting_core.predictor import Predictor, matte_still
-from matting_core.preprocess import network_size
+from matting_core.preprocess import input_size
 from matting_core.presets import Preset, find_preset
 
 NAMED_PROBLEMS = 3
@@ -57,7 +58,7 @@ class Evaluation:
 
     def _clip(self, clip: Clip) -> Case:
         """The mean over the frames; its worst frame stands for it in the report."""
-        predictor = Predictor(self.engine, self.preset, SMOOTHING)
+        predictor = Predictor(self.engine, self.preset, Scene().smoothing)
         scores: list[Scores] = []
         before: tuple[Alpha, Alpha] | None = None
         shown: tuple[Image, Alpha, Alpha] | None = None
@@ -74,8 +75,7 @@ class Evaluation:
         return case if shown is None else self._keep(case, *shown)
 
     def _keep(self, case: Case, image: Image, truth: Alpha, alpha: Alpha) -> Case:
-        h, w = network_size(image.shape[0], image.shape[1], self.preset.long_side)
-        self.input_size = f"{w}x{h}"
+        self.input_size = input_size(image.shape[0], image.shape[1], self.preset.long_side)
         if self.worst is not None:
             self.worst.offer(case, image, truth, alpha)
         return case

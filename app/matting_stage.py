@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from app.board import Board
 from app.engine_start import MEND_MEMORY, EngineFactory, EngineStart
 from app.mailbox import Mailbox
-from app.network_loader import NetworkLoader, Plan, prepare_beside
+from app.network_loader import NetworkLoader, Plan, Preparation
 from app.preset_control import PresetControl
 from app.pulse import Pulse
 from app.settings import Settings
@@ -22,7 +22,7 @@ from matting_core.fit import fit_frame
 from matting_core.frames import Frame, MattedFrame
 from matting_core.pillarbox import on_canvas, placed_size
 from matting_core.predictor import Predictor
-from matting_core.preprocess import network_size
+from matting_core.preprocess import input_size
 from matting_core.presets import Preset, live_preset
 
 log = logging.getLogger(__name__)
@@ -67,6 +67,8 @@ class MattingStage:
         self._stats = stats
         self._starter = EngineStart(settings, size, engine_factory)
         self._loader = NetworkLoader(self._starter.open)
+        self._preparation = Preparation()
+        self._prepared: tuple[Predictor, tuple[int, int]] | None = None
         self._arrays = Recycler()
         self._avoid = avoid
         self.pulse = Pulse()
@@ -142,8 +144,8 @@ class MattingStage:
             return predictor
         if ready is None:
             return predictor
-        if loading != wanted:
-            ready.engine.close()  # the user, or an engine that failed meanwhile, was quicker
+        if loading != wanted or ready.warm != self._starter.size[::-1]:
+            ready.engine.close()  # the user, an engine that failed meanwhile or a camera that was turned was quicker
             return predictor
         self._drop()
         predictor.engine.close()
@@ -182,13 +184,19 @@ class MattingStage:
         self.engine_name = engine.name
         self._stats.begin_anew()
         self._board.set(matting="running", engine=engine.name, provider=engine.provider)
-        self._prepare(predictor)
+        self._tell_size(predictor)
 
-    def _prepare(self, predictor: Predictor) -> None:
+    def _tell_size(self, predictor: Predictor) -> None:
         width, height = self._starter.size
-        h, w = network_size(height, width, predictor.preset.long_side)
-        self._board.set(input_size=f"{w}x{h}")
-        prepare_beside(predictor, height, width)
+        self._board.set(input_size=input_size(height, width, predictor.preset.long_side))
+
+    def _turn(self, predictor: Predictor, size: tuple[int, int]) -> None:
+        """Upright pictures need another size of the network than lying ones. To get ready for it is no hang."""
+        width, height = size
+        predictor.warm_up(height, width)
+        self._starter.size = size  # of networks to come, too
+        self._control.forget()
+        self._tell_size(predictor)
 
     def _matte(self, predictor: Predictor, frame: Frame, stopping: threading.Event) -> int:
         """Matte one frame; 1 if a matted frame left for the output, 0 if the stabiliser holds it back."""
@@ -197,17 +205,19 @@ class MattingStage:
         last, self._last_taken = self._last_taken, frame
         if last is not None and (frame.index <= last.index or frame.captured_at - last.captured_at > GAP_S):
             predictor.reset()  # another source, or the same one after a rest
-        began_s = time.monotonic()
-        lap = self._stats.lap()
-        fitted = fit_frame(frame.image, *placed_size(frame.image, *self._size), settings.mirror, self._arrays)
-        lap("fit")
-        size = (fitted.shape[1], fitted.shape[0])
-        if size != self._starter.size:
-            self._starter.size = size  # of networks to come, too
-            self._prepare(predictor)
+        size = placed_size(frame.image, *self._size)
         try:
+            if size != self._starter.size:
+                self._turn(predictor, size)
+            began_s = time.monotonic()
+            lap = self._stats.lap()
+            fitted = fit_frame(frame.image, *size, settings.mirror, self._arrays)
+            lap("fit")
             with self.pulse:
                 matted = predictor.predict(Frame(fitted, frame.captured_at, frame.index), lap)
+            if matted is not None:
+                matted = on_canvas(matted, *self._size, self._arrays)
+                lap("place")
         except InferenceFailed:
             raise
         except MemoryError as error:
@@ -215,11 +225,14 @@ class MattingStage:
         except Exception as error:
             raise InferenceFailed(f"Matting a frame failed ({type(error).__name__}: {error}).") from error
         spent_s = time.monotonic() - began_s
+        if self._prepared != (predictor, size):
+            self._prepared = (predictor, size)
+            self._preparation.ask(predictor, size)
         self._control.matted(spent_s, predictor.engine.name, settings, self._loader.loading is not None)
         if matted is None or stopping.is_set():
             return 0  # who comes back late, having been given up, leaves nothing
         self._stats.count("matted")
-        self._outbox.put(on_canvas(matted, *self._size, self._arrays))
+        self._outbox.put(matted)
         return 1
 
     def _succeeded(self) -> None:

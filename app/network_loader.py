@@ -19,9 +19,34 @@ class Plan:
     way: Way | None = None
 
 
-def prepare_beside(predictor: Predictor, height: int, width: int) -> None:
-    """Have the engine get ready what makes it faster for such frames, on a thread of its own, while they go on."""
-    threading.Thread(target=predictor.prepare, args=(height, width), name="mattecam-prepare", daemon=True).start()
+class Preparation:
+    """Has an engine get ready what makes it faster, on a thread of its own, while frames go on: `Predictor.prepare`.
+
+    One at a time; of what is asked for meanwhile the last counts.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._next: tuple[Predictor, tuple[int, int]] | None = None
+        self._running = False
+
+    def ask(self, predictor: Predictor, size: tuple[int, int]) -> None:
+        """Prepare for frames of size (width, height)."""
+        with self._lock:
+            self._next = (predictor, size)
+            if self._running:
+                return
+            self._running = True
+        threading.Thread(target=self._run, name="mattecam-prepare", daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                if self._next is None:
+                    self._running = False
+                    return
+                (predictor, (width, height)), self._next = self._next, None
+            predictor.prepare(height, width)
 
 
 class NetworkLoader:

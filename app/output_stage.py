@@ -80,7 +80,6 @@ class OutputStage:
         self._newest_canvas: Image | None = None
         self._newest_alpha: Alpha | None = None
         self._preview_at_s = 0.0
-        self._preview_serial = 0
         self._preview: Preview | None = None
 
     def do(self, command: Callable[[Sinks], None]) -> None:
@@ -173,7 +172,7 @@ class OutputStage:
             self._stats.latency((time.monotonic() - matted.frame.captured_at) * 1e3)
         else:
             self._stats.count("repeated")
-        self._make_preview(self._canvas, matted.frame.image if settings.split_view else None)
+        self._make_preview(self._canvas, matted if settings.split_view else None)
         lap("preview")
 
     def _send_slate(self, sinks: Sinks) -> None:
@@ -190,14 +189,19 @@ class OutputStage:
         self._newest_canvas, self._newest_alpha = canvas, alpha
         self._stats.count("sent")
 
-    def _make_preview(self, canvas: Image, before: Image | None) -> None:
+    def _make_preview(self, canvas: Image, before: MattedFrame | None) -> None:
         now_s = time.monotonic()
         if now_s - self._preview_at_s < (PREVIEW_S * 0.9 if self._demand.previewed else UNWATCHED_PREVIEW_S):
             return
         self._preview_at_s = now_s
-        self._preview_serial += 1
-        small, old = self._small(canvas), None if before is None else self._small(before)
-        self._preview = Preview(small, self._preview_serial, old)
+        small = self._small(canvas)
+        if before is None:
+            self._preview = Preview(small)
+            return
+        seen = self._small(before.frame.image)
+        left, right = before.columns or (0, canvas.shape[1])
+        scale = seen.shape[1] / canvas.shape[1]
+        self._preview = Preview(small, seen, seen[:, round(left * scale) : round(right * scale)])
 
     def _small(self, picture: Image) -> Image:
         return within(picture, PREVIEW_LONG_SIDE, self._arrays)

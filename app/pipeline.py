@@ -71,7 +71,6 @@ class Pipeline:
         self.demand = Demand(self.parts.is_read)
         self.matted: Mailbox[MattedFrame | Blank] = Mailbox(self._count_unsent)
         self._paused = threading.Event()
-        self._failed = threading.Event()
         self.failure: StageFailed | None = None
         self._feeding = Pulse()
         self._output = OutputStage(
@@ -152,10 +151,6 @@ class Pipeline:
         """Take a notice down."""
         self.board.clear(key)
 
-    def wait_for_failure(self, timeout_s: float) -> bool:
-        """Wait until a stage has failed; True if one has."""
-        return self._failed.wait(timeout_s)
-
     def stop(self, timeout_s: float = FINISH_S) -> bool:
         """Stop; True when the outputs have ended in time, so that nothing is lost. They get a last slate.
 
@@ -188,7 +183,6 @@ class Pipeline:
         self.board.set(**{failure.stage: "failed"})
         self.board.say(failure.stage, failure)
         self.matted.put(Blank())
-        self._failed.set()
 
     def _look_after_upstream(self) -> None:
         """Called on the output thread, before every canvas."""

@@ -103,12 +103,17 @@ class PresetControl:
     def refused(self, preset: Preset) -> None:
         """The preset's network could not be started: what runs stays."""
         self._move = None
-        self._meter.restart()
         if self._governor is not None:
             self._governor.refuse(preset)
-            self._governor.hold(self._clock())
         else:
             self._refused = preset.name
+        self.forget()
+
+    def forget(self) -> None:
+        """What was measured until now says nothing of what comes."""
+        self._meter.restart()
+        if self._governor is not None:
+            self._governor.hold(self._clock())
 
     def _govern(self) -> None:
         self._known = self._costs(self._rungs)

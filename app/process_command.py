@@ -10,6 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from app.process_paths import beside, check_paths, spare_background
+from app.settings import Scene
 from app.studio import Studio
 from app.video_file import VideoReader, VideoWriter
 from matting_core.background_spec import BackgroundSpec, existing_spec
@@ -18,12 +19,11 @@ from matting_core.errors import MediaError, UsageError
 from matting_core.fit import fit_image
 from matting_core.frames import Frame, Image, MattedFrame
 from matting_core.model_store import ModelStore
-from matting_core.pictures import ALPHA_SUFFIXES, IMAGE_SUFFIXES, read_image, write_image
+from matting_core.pictures import read_image, write_image
 from matting_core.predictor import Predictor, matte_still
-from matting_core.preprocess import network_size
+from matting_core.preprocess import input_size
 from matting_core.presets import Preset, find_preset
-
-SMOOTHING = "motion"
+from matting_core.suffixes import ALPHA_SUFFIXES, IMAGE_SUFFIXES
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ def process(
     as_json: bool,
     model: str | None = None,
 ) -> int:
-    """Process one input; returns the exit code. model: by default the shipped one.
+    """Process one input; returns the exit code. model: by default the preset's own.
 
     Raises UsageError and MediaError, with nothing half-written.
     """
@@ -144,8 +144,7 @@ def _process_images(job: Job, work: list[tuple[Path, Path | None, Path | None]])
             continue
         height, width = image.shape[:2]
         alpha = matte_still(job.engine, job.preset, image)
-        h, w = network_size(height, width, job.preset.long_side)
-        job.input_size = f"{w}x{h}"
+        job.input_size = input_size(height, width, job.preset.long_side)
         if matte is not None:
             write_image(matte, alpha)
         if result is not None:
@@ -162,7 +161,7 @@ def _process_images(job: Job, work: list[tuple[Path, Path | None, Path | None]])
 def _process_video(job: Job, source: Path) -> None:
     reader = VideoReader(source)
     with contextlib.closing(reader), beside(job.output) as picture_path, beside(job.alpha) as matte_path:
-        predictor = Predictor(job.engine, job.preset, SMOOTHING)
+        predictor = Predictor(job.engine, job.preset, Scene().smoothing)
         film: Film | None = None
         sound_before: list[Any] = []
         with tqdm(total=reader.frames or None, unit="frame", disable=None) as progress:
@@ -200,8 +199,7 @@ class Film:
         pixels = "bgra" if self._cut_out else "bgr24"
         self._picture = None if picture is None else VideoWriter(picture, size, reader, pixels)
         self._matte = None if matte is None else VideoWriter(matte, size, reader, "gray")
-        h, w = network_size(size[1], size[0], job.preset.long_side)
-        job.input_size = f"{w}x{h}"
+        job.input_size = input_size(size[1], size[0], job.preset.long_side)
 
     def add(self, predictor: Predictor, image: Image, stamp: int) -> None:
         """Matte and write one frame at its time stamp."""

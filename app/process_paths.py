@@ -9,7 +9,7 @@ from typing import Literal
 from app.video_file import FILM_SUFFIXES, keeps_film_alpha
 from matting_core.background_spec import BackgroundSpec
 from matting_core.errors import MediaError, UsageError
-from matting_core.pictures import ALPHA_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from matting_core.suffixes import ALPHA_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 InputKind = Literal["folder", "image", "video"]
 

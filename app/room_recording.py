@@ -46,9 +46,9 @@ class RoomRecording:
         _delete(self.folder)
 
 
-def sweep(parent: Path | None = None) -> None:
+def sweep() -> None:
     """Delete what a crash left behind: recordings whose program no longer runs."""
-    parent = parent or recordings_folder()
+    parent = recordings_folder()
     running = {_owner(process) for process in psutil.process_iter() if process.pid != 0} if parent.is_dir() else set()
     for folder in parent.iterdir() if parent.is_dir() else ():
         if folder.name.rpartition("-")[0] not in running:

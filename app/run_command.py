@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import os
 import signal
 import sys
 import threading
@@ -19,8 +20,9 @@ from app.status import Stats, Status
 from matting_core.background import open_background
 from matting_core.background_spec import existing_spec
 from matting_core.errors import MattecamError, OutputError, UsageError
-from matting_core.pictures import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from matting_core.inputs import is_file, why_no_file
 from matting_core.presets import live_preset
+from matting_core.suffixes import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 log = logging.getLogger(__name__)
 
@@ -103,9 +105,9 @@ def _take_back(path: Path, recording: tuple[int, int]) -> None:
 
 def _check_camera(camera: str) -> None:
     """UsageError for a file that is not there: it is no device that somebody might still plug in."""
-    path = Path(camera.strip()).expanduser()
-    if path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES and not path.exists():
-        raise UsageError(f"The file {camera} for a camera does not exist.", "Check the path; 'demo' needs no file.")
+    path = Path(os.path.expanduser(camera.strip()))  # noqa: PTH111 - Path.expanduser raises where there is no such user
+    if path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES and not is_file(path):
+        raise UsageError(f"The camera file {camera} {why_no_file(path)}.", "Check the path; 'demo' needs no file.")
 
 
 def _check_background(settings: Settings, given: bool) -> None:

@@ -108,10 +108,6 @@ class Settings(Scene):
         """The part that a named scene stores."""
         return Scene(**{name: getattr(self, name) for name in Scene.model_fields})
 
-    def with_scene(self, scene: Scene) -> "Settings":
-        """These settings with the looks of `scene`."""
-        return self.changed(**scene.model_dump())
-
 
 RESTART_FIELDS = frozenset({"camera", "camera_size", "camera_fps", "camera_mjpeg", "engine", "model"})
 """Changing one of these restarts capture and matting; every other field is read live. output_size, output_fps and

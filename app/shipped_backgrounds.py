@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from matting_core.inputs import is_file
+from matting_core.suffixes import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 FOLDER = Path(__file__).resolve().parents[1] / "assets" / "backgrounds"
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
-VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".gif"})
-SUFFIXES = IMAGE_SUFFIXES | VIDEO_SUFFIXES
+SUFFIXES = (IMAGE_SUFFIXES | VIDEO_SUFFIXES) - {".avif", ".jp2"}
+"""Qt, which draws the gallery's tiles, does not read these two; on the command line they are fine."""
 
 
 def files(folder: Path = FOLDER) -> list[Path]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from matting_core.errors import MediaError, UsageError
 from matting_core.frames import Array, Image
-from matting_core.pictures import VIDEO_SUFFIXES
+from matting_core.suffixes import VIDEO_SUFFIXES
 from matting_core.video_decode import UNREADABLE, colour_matrix, decoded, frame_rate, open_video, to_bgr
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class VideoReader:
 
 
 class VideoWriter:
-    """Writes H.264 (VP9 for .webm) with the sound of `reader`; or, for `grey` pictures, mattes without sound.
+    """Writes H.264 (VP9 for .webm) with the sound of `reader`; or, for 'gray' pixels, mattes without sound.
 
     pixels: 'bgr24', 'bgra' (kept by .webm only, see `keeps_film_alpha`) or 'gray'. Mattes are lossless FFV1 in .mkv and
     H.264 elsewhere. Odd sides lose one row or column where the codec has no odd sizes. Raises MediaError.

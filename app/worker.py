@@ -14,7 +14,7 @@ class Worker:
 
     The body opens its device, loops while `stopping` is not set, and closes its device in a `finally`,
     all on its own thread. An exception that leaves the body is reported once, as StageFailed, to
-    on_failure (called on the worker's thread) and kept in `failure`. Single-use.
+    on_failure (called on the worker's thread). Single-use.
     """
 
     def __init__(
@@ -24,7 +24,6 @@ class Worker:
         on_failure: Callable[[StageFailed], None],
     ) -> None:
         self.name = name
-        self.failure: StageFailed | None = None
         self._body = body
         self._on_failure = on_failure
         self._stopping = threading.Event()
@@ -48,5 +47,4 @@ class Worker:
             self._body(self._stopping)
         except Exception as error:
             log.debug("%s failed", self.name, exc_info=True)
-            self.failure = StageFailed(self.name, error)
-            self._on_failure(self.failure)
+            self._on_failure(StageFailed(self.name, error))

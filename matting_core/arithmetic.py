@@ -11,7 +11,7 @@ import numpy as np
 
 from matting_core.engine import Network, create_engine
 from matting_core.engine_onnxruntime import SPIN_S
-from matting_core.engine_openvino import INT8_SUFFIX, PRECISIONS, processor_precisions
+from matting_core.engine_openvino import PRECISIONS, arithmetic_name, processor_precisions
 from matting_core.errors import EngineError, InferenceFailed, ModelError
 from matting_core.frames import FloatAlpha
 from matting_core.preprocess import Blob
@@ -58,7 +58,7 @@ def possible_ways(network: Network) -> list[Way]:
         log.info("nothing to choose from: %s", error)
         return []
     halves = [name for name in PRECISIONS if name in precisions]
-    quantised = ["int8", *(f"int8{INT8_SUFFIX}{half}" for half in halves)] if network.int8 else []
+    quantised = [arithmetic_name(True, precision) for precision in ("f32", *halves)] if network.int8 else []
     ways = [Way("openvino", name) for name in (*quantised, "float32", *halves)]
     return [*ways, Way("cpu", "float32")]
 

@@ -12,7 +12,8 @@ from matting_core.errors import MediaError
 from matting_core.fit import FitMode, fit_image
 from matting_core.foreground import blurred_room
 from matting_core.frames import Image, MattedFrame
-from matting_core.pictures import VIDEO_SUFFIXES, read_image
+from matting_core.pictures import read_image
+from matting_core.suffixes import VIDEO_SUFFIXES
 
 CHROMA_GREEN = "#00b140"
 """What stands in for transparency where an output cannot carry alpha."""

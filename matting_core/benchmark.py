@@ -20,7 +20,7 @@ from matting_core.engine_recorded import CHECK_FIRST
 from matting_core.fit import fit_frame, within
 from matting_core.frames import Alpha, Array, Frame, Image
 from matting_core.predictor import Lap, Predictor, no_lap
-from matting_core.preprocess import network_size
+from matting_core.preprocess import input_size
 
 WARM_UP_FRAMES = CHECK_FIRST + 1
 """By then a GPU's recording has taken over, if somebody is to be seen in the frames."""
@@ -193,9 +193,8 @@ def compare_predictors(
     rows = {}
     for name, predictor in contenders.items():
         p10, p50, p90 = (float(value) for value in np.percentile(times[name], (10, 50, 90)))
-        h, w = network_size(image.shape[0], image.shape[1], predictor.preset.long_side)
         rows[name] = {
-            "input_size": f"{w}x{h}",
+            "input_size": input_size(image.shape[0], image.shape[1], predictor.preset.long_side),
             "provider": predictor.engine.provider,
             "p10_ms": round(p10, 3),
             "p50_ms": round(p50, 3),

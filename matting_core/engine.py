@@ -9,7 +9,7 @@ import numpy as np
 
 from matting_core.engine_names import fallback_order
 from matting_core.engine_onnxruntime import OnnxRuntimeEngine
-from matting_core.engine_openvino import INT8_SUFFIX, PRECISIONS, OpenVinoEngine
+from matting_core.engine_openvino import OpenVinoEngine, parse_arithmetic
 from matting_core.engine_recorded import RecordedEngine
 from matting_core.errors import EngineError, InferenceFailed
 from matting_core.frames import FloatAlpha
@@ -97,10 +97,9 @@ def create_engine(name: str, model: Path | Network) -> MattingEngine:
 
 def _create(name: str, network: Network) -> MattingEngine:
     if name == "openvino" and network.arithmetic:
-        quantised = network.arithmetic.startswith("int8")
-        half = network.arithmetic.removeprefix("int8").removeprefix(INT8_SUFFIX)
+        quantised, precision = parse_arithmetic(network.arithmetic)
         model = network.int8 if quantised and network.int8 else network.float32
-        return OpenVinoEngine(name, model, half if half in PRECISIONS else "f32", network.threads)
+        return OpenVinoEngine(name, model, precision, network.threads)
     return ENGINES[name](network.int8 if network.int8 and name in RUN_INT8 else network.float32)
 
 

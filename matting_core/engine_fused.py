@@ -22,11 +22,10 @@ from matting_core.engine_onnxruntime import (
     NVIDIA,
     PROVIDERS,
     cuda_options,
-    first_line,
     open_graph,
     prepare_onnxruntime,
 )
-from matting_core.errors import EngineError, InferenceFailed, UsageError
+from matting_core.errors import EngineError, InferenceFailed, UsageError, first_line
 from matting_core.frames import Alpha, Array, FloatAlpha, Image
 from matting_core.fused_spec import FusedSpec, Part, YuvFormat
 

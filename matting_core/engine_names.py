@@ -3,6 +3,7 @@
 from matting_core.errors import UsageError
 
 AUTO_ORDER = ("cuda", "openvino", "cpu")
+MEND_MODEL = "Choose another engine, or check the model files with: models verify"
 ENGINE_NAMES = ("auto", "cuda", "tensorrt", "coreml", "directml", "openvino", "openvino-gpu", "cpu")
 PROCESSOR_ENGINES = ("openvino", "cpu")
 GPU_ENGINES = ("cuda", "tensorrt", "coreml", "directml", "openvino-gpu")

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from matting_core.errors import EngineError, InferenceFailed
+from matting_core.engine_names import MEND_MODEL
+from matting_core.errors import EngineError, InferenceFailed, first_line
 from matting_core.frames import FloatAlpha
 from matting_core.nvidia import require_device
 from matting_core.preprocess import Blob
@@ -50,7 +51,9 @@ class OnnxRuntimeEngine:
         try:
             self._session: Any = ort.InferenceSession(str(model), options, providers=chain)
         except Exception as error:  # onnxruntime's exceptions share no public base class
-            raise EngineError(f"ONNX Runtime cannot load {model.name} on {wanted}: {first_line(error)}") from error
+            raise EngineError(
+                f"ONNX Runtime cannot load {model.name} on {wanted}: {first_line(error)}", MEND_MODEL
+            ) from error
         self.provider = require_provider(self._session, name)
         self._input: str = self._session.get_inputs()[0].name
 
@@ -124,11 +127,6 @@ def require_provider(session: Any, name: str) -> str:
             MENDS[name],
         )
     return wanted
-
-
-def first_line(error: Exception) -> str:
-    """What an exception says, in one line."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _import_onnxruntime() -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from matting_core.buffers import Recycler
+from matting_core.engine_names import MEND_MODEL
 from matting_core.errors import EngineError, InferenceFailed
 from matting_core.frames import FloatAlpha
 from matting_core.openvino_import import import_openvino, openvino_core
@@ -15,7 +16,6 @@ from matting_core.quantised import SUFFIX, read_quantised
 DEVICES = {"openvino": "CPU", "openvino-gpu": "GPU"}
 PRECISIONS = {"bf16": "BF16", "f16": "FP16"}
 """Half precisions, and OpenVINO's word for a processor's ability to compute in them."""
-INT8_SUFFIX = "-"
 
 
 def processor_precisions() -> tuple[str, ...]:
@@ -49,10 +49,10 @@ class OpenVinoEngine:
         try:
             self._core = openvino_core()
             quantised = model.suffix == SUFFIX
-            self.provider = f"OpenVINO {self._found()} {_arithmetic(quantised, precision)}"
+            self.provider = f"OpenVINO {self._found()} {arithmetic_name(quantised, precision)}"
             self._model = read_quantised(openvino, self._core, model) if quantised else self._core.read_model(model)
         except RuntimeError as error:
-            raise EngineError(f"OpenVINO cannot load {model.name}: {_first_line(error)}") from error
+            raise EngineError(f"OpenVINO cannot load {model.name}: {_first_line(error)}", MEND_MODEL) from error
 
     def predict(self, blob: Blob) -> FloatAlpha:
         """See MattingEngine.predict."""
@@ -103,9 +103,16 @@ class OpenVinoEngine:
         self._shape = shape
 
 
-def _arithmetic(quantised: bool, precision: str) -> str:
+def arithmetic_name(quantised: bool, precision: str) -> str:
+    """'float32', 'bf16', 'int8', 'int8-bf16' …: how a network is computed. precision: as of OpenVinoEngine."""
     half = "" if precision == "f32" else precision
-    return INT8_SUFFIX.join(part for part in ("int8" if quantised else "", half) if part) or "float32"
+    return "-".join(part for part in ("int8" if quantised else "", half) if part) or "float32"
+
+
+def parse_arithmetic(name: str) -> tuple[bool, str]:
+    """The inverse of `arithmetic_name`: whether it is quantised, and the precision of the rest."""
+    half = name.rpartition("-")[2]
+    return name.startswith("int8"), half if half in PRECISIONS else "f32"
 
 
 def _first_line(error: Exception) -> str:

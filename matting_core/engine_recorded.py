@@ -18,11 +18,10 @@ from matting_core.engine_onnxruntime import (
     PROVIDERS,
     OnnxRuntimeEngine,
     cuda_options,
-    first_line,
     open_graph,
     prepare_onnxruntime,
 )
-from matting_core.errors import EngineError, InferenceFailed, MattecamError
+from matting_core.errors import EngineError, InferenceFailed, MattecamError, first_line
 from matting_core.frames import FloatAlpha
 from matting_core.preprocess import Blob
 

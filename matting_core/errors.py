@@ -83,3 +83,8 @@ class StageFailed(MattecamError):
             )
         self.stage = stage
         self.__cause__ = cause
+
+
+def first_line(error: Exception) -> str:
+    """What an exception of somebody else's says, in one line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

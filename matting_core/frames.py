@@ -34,11 +34,13 @@ class MattedFrame:
 
     alpha: uint8 H×W of the frame's own height and width; 0 background, 255 person. half: uint8 ⌈H/2⌉×⌈W/2⌉×3 BGR,
     `preprocess.halve` of the frame's image where the matting made it, so that nobody makes it twice; never written.
+    columns: from where to before where the camera's own picture lies, if something lies beside it (`pillarbox.py`).
     """
 
     frame: Frame
     alpha: Alpha
     half: Image | None = None
+    columns: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if self.alpha.shape != self.frame.image.shape[:2]:

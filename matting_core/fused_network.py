@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, compose, helper, numpy_helper, shape_inference, version_converter
 
-from matting_core.errors import ModelError
+from matting_core.errors import ModelError, first_line
 
 OPSET = 18
 """What the fused graphs are written in; a model of an older set is converted."""
@@ -31,7 +31,7 @@ def load_network(path: Path, size: tuple[int, int], half: bool) -> onnx.ModelPro
             model = version_converter.convert_version(model, OPSET)
     except Exception as error:  # those of onnx and protobuf share no base class
         raise ModelError(
-            f"{path.name} cannot be read as an ONNX network ({_first_line(error)}).", "Get the file anew."
+            f"{path.name} cannot be read as an ONNX network ({first_line(error)}).", "Get the file anew."
         ) from error
     source = _input(model.graph)
     if source is None or len(source.type.tensor_type.shape.dim) != 4 or len(model.graph.output) != 1:
@@ -155,7 +155,3 @@ def _half_tensor(tensor: onnx.TensorProto, name: str) -> onnx.TensorProto:
     """A weight in float16; what lies beyond its range becomes its largest number, not infinity."""
     values = np.clip(numpy_helper.to_array(tensor), -_LARGEST_HALF, _LARGEST_HALF)
     return numpy_helper.from_array(values.astype(np.float16), name)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

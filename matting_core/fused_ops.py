@@ -59,9 +59,9 @@ class GraphWriter:
         """An int32 constant."""
         return self.constant(np.array(value, np.int32))
 
-    def cast(self, value: str, to: int, name: str = "") -> str:
+    def cast(self, value: str, to: int) -> str:
         """The value in a type of TensorProto."""
-        return self.add("Cast", value, to=to, name=name)
+        return self.add("Cast", value, to=to)
 
     def reshape(self, value: str, shape: Sequence[int], name: str = "") -> str:
         """The value in another shape."""

@@ -14,7 +14,8 @@ from matting_core.errors import MediaError, UsageError
 from matting_core.fit import fit_image
 from matting_core.frames import Alpha, Image
 from matting_core.layouts import AUTO, AUTO_ORDER, FOLDERS, LAYOUTS
-from matting_core.pictures import IMAGE_SUFFIXES, VIDEO_SUFFIXES, read_image
+from matting_core.pictures import read_image
+from matting_core.suffixes import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from matting_core.video_decode import decoded, open_video, to_bgr
 
 

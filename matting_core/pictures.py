@@ -11,12 +11,8 @@ from matting_core.errors import MediaError
 from matting_core.frames import Array, Image
 from matting_core.inputs import read_bounded
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".jp2", ".ppm", ".pgm"})
-ALPHA_SUFFIXES = frozenset({".png", ".webp", ".tif", ".tiff"})
-"""The formats of those that keep alpha when they are written."""
 LARGEST = 1 << 28
 """Bytes of a picture file that are read at most. Its pixels are bounded in matting_core/__init__.py."""
-VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif"})
 
 
 def read_image(path: Path) -> Image:

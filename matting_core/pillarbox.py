@@ -12,6 +12,7 @@ from matting_core.buffers import Recycler
 from matting_core.fit import fit_image
 from matting_core.foreground import blurred_room
 from matting_core.frames import Alpha, Frame, Image, MattedFrame
+from matting_core.preprocess import shrink
 
 _REDUCED = 8  # the blur is made of a picture this many times smaller
 _SIGMA = 0.03  # of its height
@@ -45,13 +46,13 @@ def on_canvas(matted: MattedFrame, width: int, height: int, arrays: Recycler) ->
     wide: Alpha = arrays.new((height, width))
     wide.fill(0)
     wide[:, left : left + inner] = alpha
-    return MattedFrame(Frame(picture, matted.frame.captured_at, matted.frame.index), wide)
+    frame = Frame(picture, matted.frame.captured_at, matted.frame.index)
+    return MattedFrame(frame, wide, columns=(left, left + inner))
 
 
 def _beside(image: Image, alpha: Alpha, width: int, height: int, arrays: Recycler) -> Image:
     """The room's blur, filling width × height."""
-    small = (max(1, image.shape[1] // _REDUCED), max(1, height // _REDUCED))
-    seen = cast(Image, cv2.resize(image, small, interpolation=cv2.INTER_AREA))
-    matte = cast(Alpha, cv2.resize(alpha, small, interpolation=cv2.INTER_AREA))
-    filling = fit_image(blurred_room(seen, matte, _SIGMA * small[1]), max(1, width // _REDUCED), small[1])
+    h, w = max(1, height // _REDUCED), max(1, image.shape[1] // _REDUCED)
+    matte = cast(Alpha, cv2.resize(alpha, (w, h), interpolation=cv2.INTER_AREA))
+    filling = fit_image(blurred_room(shrink(image, (h, w)), matte, _SIGMA * h), max(1, width // _REDUCED), h)
     return cast(Image, cv2.resize(filling, (width, height), dst=arrays.new((height, width, 3))))

@@ -31,11 +31,14 @@ class Predictor:
         self.smoothing = smoothing
         self._stabiliser = make_stabiliser(smoothing)
         self._arrays = Recycler()
+        self.warm: tuple[int, int] | None = None
+        """The (height, width) of the frames that it was last warmed for."""
 
     def warm_up(self, height: int, width: int) -> None:
         """Run the network once at the size that frames of height × width will need, so that the first is not slow."""
         h, w = network_size(height, width, self.preset.long_side)
         checked_predict(self.engine, np.zeros((1, 3, h, w), np.float32))
+        self.warm = (height, width)
 
     def prepare(self, height: int, width: int) -> None:
         """`MattingEngine.prepare` for frames of height × width; on any thread."""

@@ -31,6 +31,12 @@ def network_size(height: int, width: int, long_side: int) -> tuple[int, int]:
     return _to_multiple(height * scale), _to_multiple(width * scale)
 
 
+def input_size(height: int, width: int, long_side: int) -> str:
+    """`network_size` as people and --json are told it: '512x288', width first."""
+    h, w = network_size(height, width, long_side)
+    return f"{w}x{h}"
+
+
 def halve(image: Array, out: Array | None = None) -> Array:
     """A picture, H×W or H×W×C, at `half_size`; OpenCV is slow at a quarter in one step. In `out`, or a new array.
 

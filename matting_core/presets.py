@@ -1,5 +1,6 @@
 """The named trade-offs between speed and detail: one table for the commands, the window and the engines."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from matting_core.errors import UsageError
@@ -57,10 +58,7 @@ LIVE_PRESETS = (AUTO_PRESET, *PRESETS)
 
 def find_preset(name: str) -> Preset:
     """The preset of that name; UsageError names the choices."""
-    try:
-        return PRESETS[name]
-    except KeyError:
-        raise UsageError(f"There is no preset '{name}'.", f"Choose one of: {', '.join(PRESETS)}.") from None
+    return _find(name, PRESETS)
 
 
 def live_preset(name: str) -> Preset:
@@ -70,10 +68,7 @@ def live_preset(name: str) -> Preset:
     """
     if name == AUTO_PRESET:
         return next(iter(PRESETS.values()))
-    try:
-        return PRESETS[name]
-    except KeyError:
-        raise UsageError(f"There is no preset '{name}'.", f"Choose one of: {', '.join(LIVE_PRESETS)}.") from None
+    return _find(name, LIVE_PRESETS)
 
 
 def ladder(chosen: str | None = None) -> tuple[Preset, ...]:
@@ -86,3 +81,10 @@ def ladder(chosen: str | None = None) -> tuple[Preset, ...]:
         if not rungs or preset.relative_cost(chosen) >= RUNG * rungs[-1].relative_cost(chosen):
             rungs.append(preset)
     return tuple(rungs)
+
+
+def _find(name: str, choices: Iterable[str]) -> Preset:
+    try:
+        return PRESETS[name]
+    except KeyError:
+        raise UsageError(f"There is no preset '{name}'.", f"Choose one of: {', '.join(choices)}.") from None

@@ -52,13 +52,14 @@ def prepare(build: str = "", extras: Sequence[str] = (), virtual_screen: bool = 
 
 @contextlib.contextmanager
 def in_one_sentence() -> Iterator[None]:
-    """Leave with exit code 1 and one sentence where setting up fails or Ctrl-C stops it."""
+    """Leave with one sentence, and exit code 1 where setting up fails or 130 where Ctrl-C stops it."""
     try:
         yield
     except SetupError as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
-        sys.exit("Stopped before all was set up. Run it again to go on.")
+        print("Stopped before all was set up. Run it again to go on.", file=sys.stderr)
+        sys.exit(130)  # as app.cli, which cannot be imported yet, and shells have it
 
 
 def install_package(requirement: str) -> None:

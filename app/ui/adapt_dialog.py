@@ -146,7 +146,7 @@ class AdaptDialog(QDialog):
 
     def offer(self, preview: Preview) -> None:
         """A picture that the window shows; taken while recording, ten times a second, if it has the camera's own."""
-        if self._recording is None or self._recorded_s is None or self._process is not None or preview.before is None:
+        if self._recording is None or self._recorded_s is None or self._process is not None or preview.camera is None:
             return
         now_s = self._clock()
         if now_s - self._newest_s < EVERY_S:
@@ -154,7 +154,7 @@ class AdaptDialog(QDialog):
         self._recorded_s += min(now_s - self._newest_s, LONGEST_GAP_S)
         self._newest_s = now_s
         # The preview's array belongs to the window, which only reads it.
-        self._lane.submit(partial(self._recording.add, preview.before), lambda _: None, self._fail)
+        self._lane.submit(partial(self._recording.add, preview.camera), lambda _: None, self._fail)
         self.text.setText(self._task(self._recorded_s))
         self.bar.setValue(round(self._recorded_s * 10))
         if self._recorded_s >= RECORD_S:
@@ -241,7 +241,7 @@ class AdaptDialog(QDialog):
         if self._pairs:
             self._shown = number % len(self._pairs)
             before, after = self._pairs[self._shown]
-            self.picture.show_preview(Preview(after, number, before))
+            self.picture.show_preview(Preview(after, before))
 
     def _keep(self) -> None:
         assert self._result is not None

@@ -8,12 +8,12 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QWidget
 
 from app.settings import Settings
-from app.shipped_backgrounds import VIDEO_SUFFIXES
 from app.status import Status
 from app.ui.bindings import bind_button, bind_combo, fill_combo
 from app.ui.jobs import Lane
 from app.ui.store import NoticeBoard, SettingsStore
 from app.ui.widgets import Card, Combo, MutedLabel, Section, Switch, flat_button, labelled
+from matting_core.suffixes import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 CAMERA_SIZES = ("640x360", "640x480", "1280x720", "1920x1080", "2560x1440", "3840x2160")
 CAMERA_RATES = (15, 24, 25, 30, 50, 60)
@@ -110,7 +110,7 @@ class CameraCard(Card):
             return
         self._show(self._store.settings)
         dialog = QFileDialog(self, self.tr("Use a file as the camera"))
-        patterns = " ".join(f"*{suffix}" for suffix in sorted(VIDEO_SUFFIXES | {".jpg", ".jpeg", ".png", ".webp"}))
+        patterns = " ".join(f"*{suffix}" for suffix in sorted(IMAGE_SUFFIXES | VIDEO_SUFFIXES))
         dialog.setNameFilter(self.tr("Pictures and videos") + f" ({patterns})")
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

@@ -11,8 +11,9 @@ from pathlib import Path
 import platformdirs
 from PySide6.QtCore import QFile
 
-from app.shipped_backgrounds import FOLDER, SUFFIXES, VIDEO_SUFFIXES, files
+from app.shipped_backgrounds import FOLDER, SUFFIXES, files
 from matting_core.errors import MediaError
+from matting_core.suffixes import VIDEO_SUFFIXES
 
 log = logging.getLogger(__name__)
 

@@ -85,6 +85,7 @@ def _stages() -> dict[str, str]:
         "infer": translate("Statistics", "Infer"),
         "stabilise": translate("Statistics", "Stabilise"),
         "alpha": translate("Statistics", "Alpha"),
+        "place": translate("Statistics", "Place"),
         "background": translate("Statistics", "Background"),
         "composite": translate("Statistics", "Composite"),
         "send": translate("Statistics", "Send"),

@@ -14,8 +14,6 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
-from matting_core.background_spec import BackgroundSpec
-
 SPEC = Qt.ItemDataRole.UserRole
 """The tile's SPEC, as text."""
 KIND = Qt.ItemDataRole.UserRole + 1
@@ -99,10 +97,6 @@ class TileDelegate(QStyledItemDelegate):
             _paint_person(painter, area, ink)
         if kind == "video":
             _paint_play(painter, area)
-
-
-def tile_kind(spec: BackgroundSpec, is_video: bool) -> str:
-    return "video" if spec.kind == "file" and is_video else spec.kind
 
 
 def _paint_ring(painter: QPainter, area: QRectF, inset: float, width: float, colour: QColor) -> None:

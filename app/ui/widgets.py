@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 from app.ui.icons import set_icon
 
 TRACK = QSize(38, 22)
+LABEL_WIDTH = 104
 
 
 class Card(QFrame):
@@ -198,7 +199,7 @@ class ElidedLabel(QLabel):
         self.setToolTip(self._whole if text != self._whole else "")
 
 
-def labelled(label: str, control: QWidget, width: int = 104) -> QWidget:
+def labelled(label: str, control: QWidget) -> QWidget:
     """A row with the label on the left, which also names the control for screen readers."""
     row = QWidget()
     layout = QHBoxLayout(row)
@@ -206,7 +207,7 @@ def labelled(label: str, control: QWidget, width: int = 104) -> QWidget:
     layout.setSpacing(10)
     text = QLabel(label)
     text.setBuddy(control)
-    text.setMinimumWidth(width)
+    text.setMinimumWidth(LABEL_WIDTH)
     control.setAccessibleName(label)
     layout.addWidget(text)
     layout.addWidget(control, 1)

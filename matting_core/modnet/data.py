@@ -20,8 +20,9 @@ from matting_core.frames import Alpha, Image
 from matting_core.metrics import as_unit
 from matting_core.modnet.augment import WebcamLook, look, random_background, random_view
 from matting_core.pairs import Pair, composite_over, read_frames, read_pair
-from matting_core.pictures import IMAGE_SUFFIXES, read_image
+from matting_core.pictures import read_image
 from matting_core.preprocess import network_size, shrink, to_blob
+from matting_core.suffixes import IMAGE_SUFFIXES
 from matting_core.trimap import make_trimap
 
 COMPOSITE_SHARE = 0.5

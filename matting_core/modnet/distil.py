@@ -33,9 +33,10 @@ from matting_core.layouts import AUTO, LAYOUTS
 from matting_core.model_store import ModelStore
 from matting_core.modnet.commands import exit_code
 from matting_core.pairs import find_pairs, read_matte
-from matting_core.pictures import IMAGE_SUFFIXES, read_image
+from matting_core.pictures import read_image
 from matting_core.predictor import matte_still
 from matting_core.presets import find_preset
+from matting_core.suffixes import IMAGE_SUFFIXES
 from matting_core.trimap import make_trimap
 
 TEACHER = "modnet_photographic"

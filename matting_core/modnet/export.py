@@ -28,7 +28,8 @@ from matting_core.frames import Image
 from matting_core.model_store import ModelStore, model_name
 from matting_core.modnet import require_train_extra
 from matting_core.modnet.commands import exit_code
-from matting_core.pictures import IMAGE_SUFFIXES, read_image
+from matting_core.pictures import read_image
+from matting_core.suffixes import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:  # these import torch, whose absence the command must be able to report
     from matting_core.modnet.exporter import ExportOptions, Parity

@@ -12,7 +12,8 @@ from matting_core.modnet.augment import WebcamLook
 from matting_core.modnet.data import EpochSampler, MattingDataset, Sample, ValidationDataset, readable_pairs
 from matting_core.modnet.train_config import DataConfig, TrainConfig
 from matting_core.pairs import Pair, find_pairs
-from matting_core.pictures import IMAGE_SUFFIXES, read_image
+from matting_core.pictures import read_image
+from matting_core.suffixes import IMAGE_SUFFIXES
 
 
 class TrainData(NamedTuple):

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from app import camera_list, webcam
-from app.camera import BlackWatch, open_source
+from app.camera import open_source
 from app.camera_list import CameraInfo
+from app.camera_watch import BlackWatch
 from app.settings import Settings
 from matting_core.errors import SourceError, SourceLost, UsageError
 from matting_core.frames import Frame

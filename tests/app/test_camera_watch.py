@@ -14,7 +14,7 @@ def short_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_one_changed_pixel_is_no_frozen_picture_and_the_verdict_needs_its_time() -> None:
-    watch = FrozenWatch(after_s=3.0)
+    watch = FrozenWatch()
     image = room_picture()
     assert [watch.update(Frame(image.copy(), at_s, 0)) for at_s in (0.0, 2.9, 3.1)] == [False, False, True]
     other = image.copy()

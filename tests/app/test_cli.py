@@ -43,6 +43,8 @@ def test_the_version_is_that_of_the_project(capsys: pytest.CaptureFixture[str]) 
         (("run", "--camera", "demo", "--output", "null", "--size", "big"), "'big' is not a size"),
         (("bench", "--source", "nowhere.mp4"), "nowhere.mp4"),
         (("bench", "--size", "big"), "big"),
+        (("bench", "--compare", "--preset", "fast"), "bench --compare takes no --preset"),
+        (("bench", "--calibrate", "--seconds", "3"), "bench --calibrate takes no --seconds"),
         (("models", "get", "nobody"), "nobody"),
         (("models", "import", "nowhere.onnx"), "nowhere.onnx"),
     ],

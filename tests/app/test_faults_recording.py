@@ -124,7 +124,7 @@ def test_a_disk_that_fills_up_under_a_run_to_a_file_ends_it_with_a_sentence(rig:
     rig.memory.close()
     rig.memory = RecordedToo(film)  # type: ignore[assignment]
     pipeline = rig.build()
-    assert pipeline.wait_for_failure(60.0)
+    rig.until(lambda: pipeline.failure is not None, 60.0)
     assert "The recording film.mp4 cannot go on" in str(pipeline.failure)
     assert pipeline.stop(2.0)
     assert frames_in(film) > 0

@@ -12,7 +12,7 @@ from app.mailbox import Mailbox
 from app.matting_stage import Blank
 from app.output_stage import OutputStage
 from app.stats import StatsRecorder
-from matting_core.frames import MattedFrame
+from matting_core.frames import Image, MattedFrame
 from tests.support.rig import SETTINGS
 
 SEND_S = 0.010
@@ -78,14 +78,17 @@ def test_no_more_is_sent_than_asked_and_sending_does_not_slow_it_down(
 
 def test_a_preview_is_made_for_who_takes_it_and_once_a_second_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = build(monkeypatch, 30)
+    made: list[Image] = []
+    small = bench.stage._small
+    monkeypatch.setattr(bench.stage, "_small", lambda picture: made.append(picture) or small(picture))
     seen = []
     for watched in (True, False):
         bench.demand.previewed = watched
-        before = bench.stage._preview_serial
+        made.clear()
         until_s = bench.now_s + 3.0
         while bench.now_s < until_s:
             bench.step()
-        seen.append(bench.stage._preview_serial - before)
+        seen.append(len(made))
     bench.stage._backgrounds.close()
     assert seen[0] > 60
     assert 2 <= seen[1] <= 4

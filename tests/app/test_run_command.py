@@ -91,12 +91,17 @@ def test_a_file_comes_before_the_shipped_background_of_its_name(
 
 
 @pytest.mark.usefixtures("tiny")
-def test_run_says_what_auto_did_and_what_it_was_held_to(capsys: pytest.CaptureFixture[str]) -> None:
+def test_run_says_what_auto_did_and_what_it_was_held_to(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"SETTLE_S": 0.02, "UP_AFTER_S": 0.02, "ROOM": 100.0, "TOO_SLOW": 200.0}.items():
+        monkeypatch.setattr(f"matting_core.governor.{name}", value)
     options = ("--preset", "auto", "--fps-cap", "10", "--load-limit", "50")
     assert main([*LIVE, *TINY, *options, "--seconds", "3", "--json"]) == 0
     told = last_json(capsys)
     assert (told["preset"], told["fps_cap"], told["load_limit"]) == ("auto", 10, 50)
     assert told["preset_running"] in PRESETS
+    assert told["preset_switches"]
     assert all(switch["preset"] in PRESETS and switch["why"] for switch in told["preset_switches"])
     assert 0 <= told["processor_share"] <= 1
     assert told["matted"] <= 31, "10 a second"
@@ -121,7 +126,7 @@ def test_run_says_which_looks_it_takes_from_the_window(capsys: pytest.CaptureFix
 
 def test_a_file_for_a_camera_that_is_not_there_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--camera", "nowhere.mp4", "--output", "null", "--background", "blur", "--seconds", "5"]) == 2
-    assert "The file nowhere.mp4 for a camera does not exist." in capsys.readouterr().err
+    assert "The camera file nowhere.mp4 does not exist." in capsys.readouterr().err
 
 
 def test_a_run_that_never_showed_anybody_leaves_no_recording(

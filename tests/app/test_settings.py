@@ -112,7 +112,7 @@ def test_a_cap_that_would_make_frames_stale_is_refused() -> None:
 
 def test_a_scene_recalls_the_looks_and_leaves_the_devices() -> None:
     settings = Settings(camera="2", background="blur:9", mirror=True)
-    recalled = Settings(camera="3").with_scene(settings.scene())
+    recalled = Settings(camera="3").changed(**settings.scene().model_dump())
     assert (recalled.camera, recalled.background, recalled.mirror) == ("3", "blur:9", True)
 
 

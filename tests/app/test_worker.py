@@ -15,7 +15,6 @@ def test_it_stops_when_asked() -> None:
     worker.ask_to_stop()
     assert worker.join(2.0)
     assert reports == []
-    assert worker.failure is None
 
 
 def test_a_known_error_keeps_its_words_and_its_cause() -> None:

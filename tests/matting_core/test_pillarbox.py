@@ -51,6 +51,7 @@ def test_the_picture_stands_in_the_middle_with_its_time_and_nobody_beside_it() -
     placed = on_canvas(frame, 285, 160, Recycler())
     assert (placed.frame.captured_at, placed.frame.index) == (1.5, 7)
     assert placed.half is None
+    assert placed.columns == (97, 187)
     assert (placed.frame.image[:, 97:187] == frame.frame.image).all()
     assert (placed.alpha[:, 97:187] == frame.alpha).all()
     assert not placed.alpha[:, :97].any()

@@ -31,14 +31,14 @@ def looks_like_the_room(canvas: Image) -> int:
 
 
 class RoomSource:
-    """A FrameSource of room pictures, so high, at about 100 fps; lost after `frames`, if given."""
+    """A FrameSource of room pictures at about 100 fps, lost after `frames`, if given. `height` may change meanwhile."""
 
     description = "made-up room"
     live = False
 
     def __init__(self, frames: int | None = None, height: int = HEIGHT) -> None:
         self._left = frames
-        self._height = height
+        self.height = height
         self._index = 0
         self.closed = False
 
@@ -46,7 +46,7 @@ class RoomSource:
         time.sleep(0.01)
         if self._left is not None and self._index >= self._left:
             raise SourceLost("The made-up room is gone.", "Wait.")
-        frame = Frame(room_picture(self._index, self._height), time.monotonic(), self._index)
+        frame = Frame(room_picture(self._index, self.height), time.monotonic(), self._index)
         frame.image.flags.writeable = False
         self._index += 1
         return frame
@@ -63,16 +63,19 @@ class GreenEngine:
     def __init__(self, name: str = "green", delay_s: float = 0.0, plan: dict[int, str] | None = None) -> None:
         self.name = name
         self.calls = 0
+        self.sizes: list[tuple[int, int]] = []
+        self.prepared: list[tuple[int, int]] = []
         self.closed = False
         self._delay_s = delay_s
         self._plan = plan or {}
 
     def prepare(self, size: tuple[int, int]) -> None:
-        """Nothing to prepare."""
+        self.prepared.append(size)
 
     def predict(self, blob: Blob) -> FloatAlpha:
         time.sleep(self._delay_s)
         self.calls += 1
+        self.sizes.append(blob.shape[2:])
         what = self._plan.get(self.calls)
         if what == "raise":
             raise InferenceFailed("The made-up engine failed.")

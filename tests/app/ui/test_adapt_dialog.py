@@ -69,7 +69,7 @@ class Room:
     def picture(self, after_s: float, level: int = 0) -> None:
         self.now_s += after_s
         image = np.full((36, 64, 3), level, np.uint8)
-        self.dialog.offer(Preview(image, 0, image))
+        self.dialog.offer(Preview(image, image, image))
 
     def recordings(self) -> list[Path]:
         return list(recordings_folder().iterdir()) if recordings_folder().exists() else []
@@ -153,7 +153,7 @@ def test_cancelling_while_it_records(room: Room) -> None:
         room.picture(0.5)
         room.picture(0.01)  # too soon after the one before
     room.desk.until(lambda: len(list(room.recordings()[0].glob("frames/*.jpg"))) == 3)
-    room.dialog.offer(Preview(np.zeros((8, 8, 3), np.uint8), 0, None))  # a slate: nothing of the camera's in it
+    room.dialog.offer(Preview(np.zeros((8, 8, 3), np.uint8), None))  # a slate: nothing of the camera's in it
     room.dialog.reject()  # what the Escape key does
     assert not room.desk.settings.split_view
     room.desk.until(lambda: not room.recordings())
@@ -198,7 +198,7 @@ def test_closing_the_window_ends_it_all(desk: Desk, monkeypatch: pytest.MonkeyPa
     desk.until(lambda: desk.settings.split_view)
     image = np.zeros((36, 64, 3), np.uint8)
     QTest.qWait(120)
-    desk.pipeline.next_preview = Preview(image, 1, image)
+    desk.pipeline.next_preview = Preview(image, image, image)
     desk.until(lambda: any(recordings_folder().glob("*/frames/*.jpg")))
     desk.window.close()
     desk.until(lambda: not list(recordings_folder().iterdir()))

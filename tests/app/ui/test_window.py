@@ -121,7 +121,7 @@ def test_the_buttons_reach_the_pipeline(desk: Desk) -> None:
 
 def test_the_picture_is_shown(desk: Desk) -> None:
     image = np.full((90, 160, 3), (0, 255, 0), np.uint8)
-    desk.pipeline.next_preview = Preview(image, 1)
+    desk.pipeline.next_preview = Preview(image)
     desk.until(lambda: desk.window.preview.has_picture)
     shown = desk.window.preview.grab().toImage()
     middle = shown.pixelColor(shown.width() // 2, shown.height() // 2)
@@ -131,7 +131,7 @@ def test_the_picture_is_shown(desk: Desk) -> None:
 def test_a_window_out_of_sight_asks_for_no_preview_and_so_lets_the_camera_close(desk: Desk) -> None:
     image = np.full((90, 160, 3), 7, np.uint8)
     desk.window.hide()
-    desk.pipeline.next_preview = Preview(image, 1)
+    desk.pipeline.next_preview = Preview(image)
     QTest.qWait(200)
     assert desk.pipeline.next_preview is not None
     desk.window.show()
@@ -143,7 +143,7 @@ def test_a_window_out_of_sight_asks_for_no_preview_and_so_lets_the_camera_close(
 def test_the_split_shows_the_camera_on_the_left(desk: Desk) -> None:
     after, before = np.full((90, 160, 3), (0, 255, 0), np.uint8), np.full((90, 160, 3), (0, 0, 255), np.uint8)
     desk.window.store.change(split_view=True)
-    desk.pipeline.next_preview = Preview(after, 1, before)
+    desk.pipeline.next_preview = Preview(after, before)
     desk.until(lambda: desk.window.preview.has_picture)
     shown = desk.window.preview.grab().toImage()
     left = shown.pixelColor(shown.width() // 4, shown.height() // 2)
