@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matting_core.modnet.adapt import Adapted, Progress
 
 MOST_READ = 300
-"""A longer clip lends so many pictures, evenly spread; they lie in memory at the network's size."""
+"""At most this many pictures of a clip are used, evenly spread; they are held in memory at the network's size."""
 TELL_EVERY_S = 0.5
 STAGES = {"looking": "Looking for you", "heads": "Getting ready", "adapting": "Adapting"}
 
@@ -65,7 +65,7 @@ def adapt(
 
 
 class Teller:
-    """Tells how far it is: a progress bar, or one JSON object a line; both on standard error."""
+    """Reports the progress: a progress bar, or one JSON object a line; both on standard error."""
 
     def __init__(self, as_json: bool) -> None:
         self._as_json = as_json
@@ -91,7 +91,7 @@ class Teller:
         self._stage = progress.stage
 
     def say(self, text: str) -> None:
-        """A line about something that is not counted."""
+        """A line about progress that is not counted."""
         self._end_bar()
         if not self._as_json:
             print(f"{text} …", file=sys.stderr, flush=True)
@@ -111,7 +111,7 @@ class Teller:
 
 
 def _make_way() -> None:
-    """Let everything else on this machine go first, a running call above all; and let SIGTERM end this in order."""
+    """Give way to everything else on this machine, above all a running call; and let SIGTERM end this cleanly."""
     psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if sys.platform == "win32" else 10)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
@@ -186,26 +186,26 @@ def _result(adapted: "Adapted", original: str, skipped: tuple[str, ...]) -> dict
 
 
 def _facts(quality: dict[str, float | None]) -> dict[str, float]:
-    """A manifest knows no null: what could not be measured is left out."""
+    """A manifest has no null, so what could not be measured is left out."""
     return {name: round(value, 6) for name, value in quality.items() if value is not None}
 
 
 def _sentences(result: dict[str, Any]) -> str:
     before, after = result["before"], result["after"]
-    lines = [*result["skipped"], f"Measured on {result['held_out']} pictures that were held out, before → after:"]
-    for key, text in (("disagreement", "its parts disagree by"), ("flicker", "still places flicker by")):
+    lines = [*result["skipped"], f"Measured on {result['held_out']} held-out pictures, before → after:"]
+    for key, text in (("disagreement", "disagreement of its parts"), ("flicker", "flicker where nothing moves")):
         if key in before and key in after:
-            lines.append(f"  {text} {before[key] * 1e3:.3f} → {after[key] * 1e3:.3f} thousandths of alpha")
+            lines.append(f"  {text}: {before[key] * 1e3:.3f} → {after[key] * 1e3:.3f} thousandths of alpha")
     if result["kept"]:
         name = result["name"]
         lines += [
-            f"It is better, so it is kept as '{name}', beside '{result['original']}'.",
+            f"The result is better, so it is kept as '{name}', beside '{result['original']}'.",
             f"Use it: {own_command(f'run --model {name}')}, or choose it in the window under Quality and speed.",
             f"Go back: choose {result['original']} there, or leave --model out. "
             f"Delete it: {own_command(f'models remove {name}')}",
         ]
     else:
-        lines.append(f"It was not kept, and everything is as it was. {result['reason']}")
+        lines.append(f"The result was not kept, and nothing has changed. {result['reason']}")
     return "\n".join(lines)
 
 

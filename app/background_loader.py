@@ -18,6 +18,8 @@ from matting_core.frames import Image
 log = logging.getLogger(__name__)
 
 RETRY_S = 5.0
+STAND_IN = "color:#3b4252"
+"""Instead of a background that cannot be opened, where there is none before it: it hides the room, too."""
 
 Key = tuple[str, FitMode]
 
@@ -27,8 +29,8 @@ class BackgroundLoader:
 
     Until a new choice is open the old one stays in use, except 'none': who leaves it must not be seen in their room
     for one more frame, so there the answer is None, which means a slate. A file that cannot be opened leaves the
-    old choice in use likewise, is told on the board, and is tried again every RETRY_S seconds; so is a video that
-    breaks while it plays.
+    old choice in use likewise, or STAND_IN, is told on the board, and is tried again every RETRY_S seconds; so is a
+    video that breaks while it plays.
     """
 
     def __init__(self, width: int, height: int, board: Board) -> None:
@@ -90,7 +92,7 @@ class BackgroundLoader:
             self._failed(key, error)
         except Exception as error:
             log.debug("background", exc_info=True)
-            told = MediaError(f"The background {spec_text} cannot be shown ({error}).", "Choose another.")
+            told = MediaError(f"The background {spec_text} cannot be shown ({error}).", "Choose another background.")
             told.__cause__ = error
             self._failed(key, told)
         with self._lock:
@@ -113,6 +115,9 @@ class BackgroundLoader:
         self._thread = None
         key, background = loaded
         if background is None:
+            if self._current is None:
+                self._current = open_background(parse_spec(STAND_IN), *self._size)
+                self._current_spec = STAND_IN
             return
         if key != self._wanted:
             background.close()

@@ -39,7 +39,7 @@ from matting_core.suffixes import IMAGE_SUFFIXES
 BACKGROUND = "color:#3a2e26"
 DEMO_FRAMES = 30
 PLAIN, PLAIN_SIDE = "plain", 512
-"""What every ratio is against: the released network as it is, in ONNX Runtime on the processor, at 512."""
+"""The baseline of every ratio: the released network as it is, in ONNX Runtime on the processor, at 512."""
 
 
 def bench(source: str, size: str, seconds: float, preset: str, engine: str, as_json: bool) -> int:
@@ -83,7 +83,7 @@ def bench(source: str, size: str, seconds: float, preset: str, engine: str, as_j
 def compare(source: str, size: str, seconds: float, engine: str, as_json: bool) -> int:
     """Time the presets beside the plain way (ONNX Runtime, float32, PLAIN_SIDE), frame by frame in turn.
 
-    Timed is `Predictor.predict`: resizing, network and alpha at the frame's size, without smoothing. Returns 0.
+    `Predictor.predict` is timed: resizing, network and alpha at the frame's size, without smoothing. Returns 0.
     """
     width, height = parse_size(size)
     pictures = [fit_frame(image, width, height, mirror=False) for image in read_pictures(source, size)]
@@ -105,7 +105,7 @@ def compare(source: str, size: str, seconds: float, engine: str, as_json: bool) 
 
 
 def _counted(pictures: Iterator[Image]) -> Generator[Image, None, None]:
-    """The same pictures, with a count on a terminal: a comparison is silent for long otherwise."""
+    """The same pictures, with a count on a terminal: otherwise a comparison prints nothing for a long time."""
     with tqdm(unit="frame", leave=False, disable=None) as progress:
         for picture in pictures:
             progress.update()
@@ -119,7 +119,7 @@ def _comparison(rows: dict[str, dict[str, Any]]) -> str:
         f"{row['times_as_fast']:6.2f}× {row['mean_difference']:10.4f}  {row['provider']}"
         for name, row in rows.items()
     ]
-    lines.append("faster: than plain; mean |Δα|: how far its mattes are from plain's, of 1.")
+    lines.append("faster: than plain; mean |Δα|: mean difference of its alpha, 0 to 1, from plain's.")
     return "\n".join(lines)
 
 
@@ -148,15 +148,15 @@ def _first_pictures(path: Path) -> list[Image]:
                 break
     reader.close()
     if not pictures:
-        raise MediaError(f"The video {path} has no picture that can be read.", "Give another file.")
+        raise MediaError(f"The video {path} has no readable picture.", "Give another file.")
     return pictures
 
 
 def _headline(result: dict[str, Any]) -> str:
     return (
         f"{result['fps']} fps at {result['frame_size']} with {result['provider']} "
-        f"({result['preset']}, {result['input_size']}), on one thread but for the network.\n"
-        "new KiB: the memory that a frame takes anew."
+        f"({result['preset']}, {result['input_size']}), on one thread except for the network.\n"
+        "new KiB: memory newly allocated for each frame."
     )
 
 

@@ -1,4 +1,4 @@
-"""Board: where the stages pin what they have to say, and where the window and the commands read it."""
+"""Board: where the stages post their notices and states, and where the window and the commands read it."""
 
 import dataclasses
 import logging

@@ -34,7 +34,7 @@ PACKAGES = ("openvino", "onnxruntime", "onnxruntime_gpu")
 
 
 class Measured(BaseModel):
-    """The file's content. machine: what it holds for; any difference makes it worthless. ways: a Way by preset.
+    """The file's content. machine: what it holds for; any difference invalidates it. ways: a Way by preset.
 
     costs_ms: how long a preset's network takes like that, at its own size. timings: by preset, what the ways were
     chosen by, for people to read.
@@ -105,7 +105,7 @@ class Remembered:
 
 def recall(store: ModelStore, path: Path | None = None) -> Measured | None:
     """What was measured on this very machine, or None: never measured, damaged, or for another one."""
-    path = memory_path()
+    path = path or memory_path()
     try:
         if path.stat().st_size > LARGEST:
             return None
@@ -126,7 +126,7 @@ def calibrate(store: ModelStore, path: Path | None = None) -> Measured:
     """Measure every preset's network in every way that this processor has, and write down the fastest good ones.
 
     Takes some seconds. Presets of one network and kind of arithmetic are compared once, at SIZE. What was chosen is
-    then timed for each at its own size, and leaves a core to the rest where it is light enough (`leave_a_core`).
+    then timed for each at its own size, and leaves a core to other programs where it is light enough (`leave_a_core`).
     Raises ModelError for a missing network, SettingsError if the result cannot be written.
     """
     blob = _blob(SIZE)
@@ -153,13 +153,13 @@ def calibrate(store: ModelStore, path: Path | None = None) -> Measured:
         costs_ms=costs_ms,
         timings={name: _rows(t) for name, t in timings.items()},
     )
-    path = memory_path()
+    path = path or memory_path()
     try:
         write_atomically(path, json.dumps(memory.model_dump(), indent=2).encode() + b"\n")
     except OSError as error:
         raise SettingsError(
-            f"What was measured cannot be saved to {path} ({error.strerror}).",
-            "Free space or mend the folder's permissions.",
+            f"The measurements cannot be saved to {path} ({error.strerror}).",
+            "Free up disk space, or fix the folder's permissions.",
         ) from error
     return memory
 
@@ -185,11 +185,11 @@ def calibrate_command(as_json: bool) -> int:
             faster = slowest / row["p50_ms"]
             print(f"    {way:20} {row['p50_ms']:8.2f} ms {faster:6.2f}×   mean |Δα| {row['mean_difference']:.5f}")
     if not memory.ways:
-        print("Nothing to choose from: OpenVINO is missing here.")
+        print("There is nothing to choose from: OpenVINO is not installed.")
         return 0
     usual = "int8, for ultra float32,"
     print(f"Compared at {SIZE[0]}x{SIZE[1]} on all cores; {usual} stays unless another is {WORTH - 1:.0%} faster.")
-    print(f"Remembered in {memory_path()}: live pictures take it from there.")
+    print(f"Saved in {memory_path()}; live matting uses it from now on.")
     return 0
 
 

@@ -20,7 +20,7 @@ class FrameSource(Protocol):
     description: str
     """What is really delivered, e.g. 'HD Webcam, 1280×720 MJPG at 30 fps'."""
     live: bool
-    """Whether a lens feeds it: then a picture that stands still means that the camera hangs."""
+    """Whether a lens feeds it: then a picture that stands still means that the camera has hung."""
 
     def read(self) -> Frame:
         """The next frame; waits for it. Raises SourceLost when the source stopped delivering.
@@ -66,7 +66,7 @@ def _resolve(text: str, demo_if_none: bool) -> tuple[str, str]:
             return "camera", real[0].name
         if demo_if_none:
             return "demo", "no camera found"
-        raise SourceError("No camera is connected.", "Plug one in; it will be picked up by itself.")
+        raise SourceError("No camera is connected.", "Plug one in; Mattecam will find it automatically.")
     path = Path(text).expanduser()
     if path.is_file():
         return ("image" if path.suffix.lower() in IMAGE_SUFFIXES else "video"), str(path)

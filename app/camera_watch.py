@@ -1,4 +1,4 @@
-"""CameraWatch: a camera that delivers, but black, frozen or very slowly, is told in plain words."""
+"""CameraWatch: a camera that delivers, but black, frozen or very slowly, is reported in plain words."""
 
 import numpy as np
 
@@ -95,13 +95,13 @@ class CameraWatch:
         self._told: set[str] = set()
 
     def passes(self, frame: Frame) -> bool:
-        """Look at one frame; False where it must not be shown: who stands frozen there looks live and is not."""
+        """Look at one frame; False where it must not be shown: a frozen person looks live but is not."""
         black = self._black.update(frame)
         self._tell(
             "camera-black",
             black,
             "The camera sends a black picture.",
-            "Open its shutter or lid, or switch it on with its own key.",
+            "Open its shutter or lid, or turn it on with its own switch or key.",
         )
         if not self._live:
             return True
@@ -109,15 +109,15 @@ class CameraWatch:
         self._tell(
             "camera-frozen",
             frozen,
-            "The camera sends the same picture again and again.",
-            "It comes back by itself when the picture moves; if not, plug it out and in again.",
+            "The camera keeps sending the same picture.",
+            "The picture returns automatically once it changes. If not, unplug the camera and plug it back in.",
         )
         fps = self._slow.update(frame)
         self._tell(
             "camera-slow",
             fps > 0,
-            f"The camera sends only {fps:.1f} pictures a second.",
-            "Give it more light or another USB port, or choose a smaller size.",
+            f"The camera sends only {fps:.1f} pictures per second.",
+            "Add light, use another USB port, or choose a smaller size.",
         )
         return not frozen
 

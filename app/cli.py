@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if options.debug or (error.name or "app").split(".")[0] in ("app", "matting_core"):
             raise
-        mend = f"Start Mattecam with: {own_command('')}" if START.exists() else "Install Mattecam anew."
+        mend = f"Start Mattecam with: {own_command('')}" if START.exists() else "Reinstall Mattecam."
         print(f"mattecam: {sys.executable} has no package {error.name}. {mend}".rstrip(), file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
@@ -190,7 +190,7 @@ def _doctor(options: argparse.Namespace) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = CommandParser(
         prog="mattecam",
-        description="Replaces the background behind you, live. Without a command the window opens.",
+        description="Replaces the background behind you, live. Without a command, opens the window.",
     )
     parser.set_defaults(command=_window)
     parser.add_argument("--debug", action="store_true", help="log everything and show tracebacks")
@@ -209,9 +209,9 @@ def _parser() -> argparse.ArgumentParser:
     text = "Replace the background in an image, a folder of images, or a video."
     add_process_options(add("process", _process, text))
     add_bench_options(add("bench", _bench, "Measure each stage's time on this machine."))
-    text = "Measure the mattes of a folder of pictures or clips against true ones."
+    text = "Compare the mattes of a folder of pictures or clips with the true mattes."
     add_eval_options(add("eval", _eval, text))
     add_adapt_options(add("adapt", _adapt, "Adapt the model to your own room, from a clip of you in it."))
     add_models_actions(add("models", _models, "List, check, download, import and remove models."))
-    add("doctor", _doctor, "Say what this machine has, what is wrong, and the command that mends it.")
+    add("doctor", _doctor, "Report what this machine has, what is wrong, and the command that fixes it.")
     return parser

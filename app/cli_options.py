@@ -38,8 +38,10 @@ def add_run_options(run: argparse.ArgumentParser) -> None:
         help="the virtual camera (default), nowhere, or a new .mp4 or .mkv file",
     )
     run.add_argument("--model", metavar="NAME", help=f"one of `models list`; {SAVED}")
-    run.add_argument("--fps-cap", type=int, metavar="N", help=f"process at most N frames a second, 0 for all; {SAVED}")
-    limit = f"use at most this much of the processor or GPU, 10 to 100; {SAVED}"
+    run.add_argument(
+        "--fps-cap", type=int, metavar="N", help=f"process at most N frames per second, 0 for no limit; {SAVED}"
+    )
+    limit = f"use at most this share of the processor or GPU, 10 to 100; {SAVED}"
     run.add_argument("--load-limit", type=int, metavar="PERCENT", help=limit)
     run.add_argument("--seconds", type=_seconds, metavar="N", help="stop after N seconds; default: run until Ctrl-C")
     _add_engine_options(run, None, None)
@@ -63,13 +65,13 @@ def add_bench_options(bench: argparse.ArgumentParser) -> None:
     bench.add_argument(
         "--size", metavar="WxH", help="size of the frames, to which pictures are cropped; default: 1280x720"
     )
-    bench.add_argument("--seconds", type=_seconds, metavar="N", help="for how long; default: 10")
+    bench.add_argument("--seconds", type=_seconds, metavar="N", help="measure for N seconds; default: 10")
     instead = bench.add_mutually_exclusive_group()
     instead.add_argument("--compare", action="store_true", help="time all presets and plain float32 in turn")
     instead.add_argument(
         "--calibrate", action="store_true", help="find and remember the fastest arithmetic for each preset"
     )
-    instead.add_argument("--fused", action="store_true", help="the whole way as one graph on the GPU (cuda, tensorrt)")
+    instead.add_argument("--fused", action="store_true", help="time the fused graph on the GPU (cuda, tensorrt)")
     _add_engine_options(bench, DEFAULT_PRESET, "auto")
     bench.set_defaults(**BENCH_DEFAULTS)
 
@@ -79,16 +81,18 @@ def refuse_ignored(options: argparse.Namespace) -> None:
     kind = next((kind for kind in BENCH_IGNORES if getattr(options, kind)), None)
     for name in BENCH_IGNORES.get(kind or "", ()):
         if getattr(options, name) != BENCH_DEFAULTS[name]:
-            raise UsageError(f"bench --{kind} takes no --{name}.", "Leave it out.")
+            raise UsageError(f"bench --{kind} does not take --{name}.", "Leave it out.")
 
 
 def add_eval_options(evaluation: argparse.ArgumentParser) -> None:
     """`eval`."""
     evaluation.add_argument("folder", type=Path, metavar="DIR", help="a folder of pictures or clips with true mattes")
-    layout = "how the folder is laid out; default: auto, which looks for itself"
+    layout = "layout of the folder; default: auto, which detects it"
     evaluation.add_argument("--layout", choices=LAYOUTS, default=AUTO, help=layout)
     evaluation.add_argument("--model", metavar="NAME", help=MODEL)
-    evaluation.add_argument("--report", type=Path, metavar="OUT.html", help="also write a page with the worst cases")
+    evaluation.add_argument(
+        "--report", type=Path, metavar="OUT.html", help="also write an HTML page with the worst cases"
+    )
     _add_engine_options(evaluation, DEFAULT_PRESET, "auto")
 
 
@@ -104,7 +108,7 @@ def add_adapt_options(sub: argparse.ArgumentParser) -> None:
     )
     sub.add_argument("--output", metavar="NAME", help="name of the adapted model")
     sub.add_argument(
-        "--compare", type=Path, metavar="FOLDER", help="write pictures from before and after into this folder"
+        "--compare", type=Path, metavar="FOLDER", help="write pictures from before and after to this folder"
     )
 
 
@@ -127,7 +131,9 @@ def add_models_actions(models: argparse.ArgumentParser) -> None:
 
 def _add_engine_options(sub: argparse.ArgumentParser, preset: str | None, engine: str | None) -> None:
     # Only a live picture has a rate for the preset auto to hold.
-    names, text = (PRESETS, "the network and its size") if preset else (LIVE_PRESETS, "auto holds the camera's rate")
+    names, text = (
+        (PRESETS, "the network and its size") if preset else (LIVE_PRESETS, "auto keeps the camera's frame rate")
+    )
     kind = _fixed_preset if preset else str
     sub.add_argument("--preset", type=kind, choices=tuple(names), default=preset, help=f"{text}; {_default(preset)}")
     text = f"what runs the network; {_default(engine)}"
@@ -140,7 +146,7 @@ def _default(value: str | None) -> str:
 
 def _fixed_preset(text: str) -> str:
     if text == AUTO_PRESET:
-        raise argparse.ArgumentTypeError(f"auto holds the rate of a live picture; choose {', '.join(PRESETS)}")
+        raise argparse.ArgumentTypeError(f"auto is for live pictures only; choose {', '.join(PRESETS)}")
     return text
 
 

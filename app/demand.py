@@ -67,7 +67,7 @@ class Demand:
         return time.monotonic() - self._preview_at_s < PREVIEW_COUNTS_S
 
     def update(self, may_rest: bool, sure: bool, virtual: bool) -> None:
-        """Decide anew. may_rest: the setting. sure: something takes every canvas. virtual: the virtual camera is on."""
+        """Decide again. may_rest: the setting. sure: something takes every canvas. virtual: that camera is on."""
         now_s = time.monotonic()
         sure |= not may_rest or self.previewed
         if not sure and not self._seems_read(now_s, virtual):

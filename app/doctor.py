@@ -1,4 +1,4 @@
-"""The command `doctor`: what this machine has, what is wrong, and the command that mends it.
+"""The command `doctor`: what this machine has, what is wrong, and the command that fixes it.
 
 Three states. ok: works. note: Mattecam runs, but without something that a person may want (no camera, no virtual
 camera, no display). wrong: a part that should work does not; the exit code is 1. Nothing outside the standard library
@@ -27,7 +27,7 @@ class Finding:
 
     @property
     def ok(self) -> bool:
-        """False only for what is wrong; a note is no failure."""
+        """False only for what is wrong; a note is not a failure."""
         return self.state != "wrong"
 
 
@@ -73,7 +73,7 @@ def _guarded(check: Check) -> list[Finding]:
     except Exception as error:
         log.debug("check %s failed", key, exc_info=True)
         return [
-            Finding(key, "wrong", f"This check failed itself ({type(error).__name__}: {error}).", "Report it, please.")
+            Finding(key, "wrong", f"This check itself failed ({type(error).__name__}: {error}).", "Please report it.")
         ]
 
 

@@ -20,12 +20,12 @@ def check_cameras() -> list[Finding]:
 
     cameras = list_cameras()
     if not cameras:
-        return [Finding("camera", "note", "No camera is plugged in; the demo source works.", "Plug one in.")]
+        return [Finding("camera", "note", "No camera is connected; the demo source works.", "Plug one in.")]
     findings = []
     for camera in cameras:
         device = Path(camera.path)
         if device.is_relative_to("/dev") and not os.access(device, os.R_OK | os.W_OK):
-            what = f"{camera.name} ({device}) may not be opened by you."
+            what = f"You have no permission to open the camera {camera.name} ({device})."
             findings.append(Finding("camera", "wrong", what, JOIN_VIDEO))
         else:
             findings.append(Finding("camera", "ok", f"{camera.name} {camera.path}".rstrip()))
@@ -39,7 +39,7 @@ def check_settings() -> list[Finding]:
     from matting_core.errors import UsageError
 
     settings, notices = load(keep_aside=False)
-    findings = [Finding("settings", "wrong", notice, f"Mend or delete {settings_path()}.") for notice in notices]
+    findings = [Finding("settings", "wrong", notice, f"Fix or delete {settings_path()}.") for notice in notices]
     try:
         existing_spec(settings.background)
     except UsageError as error:
@@ -70,12 +70,12 @@ def _check_loopback() -> list[Finding]:
     exclusive = _exclusive_caps()
     for number, node in enumerate(nodes):
         if not os.access(node, os.R_OK | os.W_OK):
-            findings.append(Finding("virtual_camera", "wrong", f"{node} may not be opened by you.", JOIN_VIDEO))
+            findings.append(Finding("virtual_camera", "wrong", f"You have no permission to open {node}.", JOIN_VIDEO))
         elif number < len(exclusive) and not exclusive[number]:
             mend = f"sudo modprobe -r v4l2loopback && {MODPROBE}"
-            findings.append(Finding("virtual_camera", "note", f"{node} is not seen by browsers.", mend))
+            findings.append(Finding("virtual_camera", "note", f"Browsers do not see {node}.", mend))
         else:
-            findings.append(Finding("virtual_camera", "ok", f"{node} can be fed."))
+            findings.append(Finding("virtual_camera", "ok", f"{node} is ready."))
     return findings
 
 
@@ -114,8 +114,8 @@ def check_folders() -> list[Finding]:
         if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
             findings.append(Finding(key, "ok", str(folder)))
         else:
-            mend = "Change the folder's permissions." if os.name == "nt" else f"sudo chown -R $USER '{existing}'"
-            findings.append(Finding(key, "wrong", f"{folder} cannot be written.", mend))
+            mend = "Fix the folder's permissions." if os.name == "nt" else f"sudo chown -R $USER '{existing}'"
+            findings.append(Finding(key, "wrong", f"{folder} cannot be written to.", mend))
     return findings
 
 
@@ -129,7 +129,7 @@ def check_models() -> list[Finding]:
     except MattecamError as error:
         return [Finding("models", "wrong", error.problem, error.mend)]
     return [
-        Finding(f"model_{result.entry.name}", "ok", f"{result.entry.file} is what it should be.")
+        Finding(f"model_{result.entry.name}", "ok", f"{result.entry.file} is intact.")
         if result.ok
         else Finding(f"model_{result.entry.name}", "wrong", result.problem, result.mend)
         for result in results
@@ -144,7 +144,7 @@ def check_disk() -> list[Finding]:
     what = f"{free / 1e9:.1f} GB free at {existing}"
     if free > 2e9:
         return [Finding("disk", "ok", what)]
-    return [Finding("disk", "note" if free > 2e8 else "wrong", f"Only {what}.", "Free some space.")]
+    return [Finding("disk", "note" if free > 2e8 else "wrong", f"Only {what}.", "Free up disk space.")]
 
 
 CHECKS: tuple[Check, ...] = (

@@ -43,7 +43,9 @@ def check_packages() -> list[Finding]:
             findings.append(Finding(key, "wrong", f"{name} cannot be loaded ({text}).", _mend_package(name, text)))
     if importlib.util.find_spec("pyvirtualcam") is None:
         mend = f"{_pip()} install pyvirtualcam"
-        findings.append(Finding("package_pyvirtualcam", "note", "pyvirtualcam is missing: no virtual camera.", mend))
+        findings.append(
+            Finding("package_pyvirtualcam", "note", "pyvirtualcam is missing, so there is no virtual camera.", mend)
+        )
     else:
         findings.append(Finding("package_pyvirtualcam", "ok", f"pyvirtualcam {_version('pyvirtualcam')}"))
     return findings
@@ -56,10 +58,12 @@ def check_onnxruntime() -> list[Finding]:
     if len(found) > 1:
         wanted = "onnxruntime-gpu[cuda,cudnn]" if builds["onnxruntime-gpu"] else "onnxruntime-directml"
         mend = f'{_pip()} uninstall -y {" ".join(builds)} && {_pip()} install "{wanted}"'
-        return [Finding("onnxruntime", "wrong", f"{' and '.join(found)} overwrite each other.", mend)]
+        return [Finding("onnxruntime", "wrong", f"{' and '.join(found)} overwrite each other's files.", mend)]
     if not found:
         mend = f"{_pip()} install onnxruntime"
-        return [Finding("onnxruntime", "note", "ONNX Runtime is missing; OpenVINO has to do alone.", mend)]
+        return [
+            Finding("onnxruntime", "note", "ONNX Runtime is missing; only OpenVINO is left to run the network.", mend)
+        ]
     return [Finding("onnxruntime", "ok", found[0])]
 
 
@@ -95,7 +99,9 @@ def check_display() -> list[Finding]:
     """Whether a window can open, by opening Qt's connection in a process of its own."""
     variables = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
     if sys.platform.startswith("linux") and not any(os.environ.get(name) for name in variables):
-        return [Finding("display", "note", "There is no display, so no window.", own_command("run --help"))]
+        return [
+            Finding("display", "note", "There is no display, so the window cannot open.", own_command("run --help"))
+        ]
     ok, text, _ = probe("window", ("window",))["window"]
     if ok:
         return [Finding("display", "ok", text)]
@@ -116,7 +122,9 @@ def check_engines() -> list[Finding]:
             findings.append(Finding(f"engine_{name}", "ok", text))
         elif name == "cuda" and not has_driver():
             findings.append(
-                Finding(f"engine_{name}", "note", "No NVIDIA GPU with a driver; the processor does the work.")
+                Finding(
+                    f"engine_{name}", "note", "There is no NVIDIA GPU with a driver; the processor runs the network."
+                )
             )
         else:
             state: State = "wrong" if name == "cuda" or not any_works else "note"
@@ -144,7 +152,7 @@ def probe(kind: str, names: tuple[str, ...]) -> dict[str, tuple[bool, str, str]]
         )
         output, errors, ending = done.stdout, done.stderr, _ending(done.returncode)
     except subprocess.TimeoutExpired as error:
-        output, errors, ending = _text(error.stdout), _text(error.stderr), f"no answer in {PROBE_TIMEOUT_S:.0f} s"
+        output, errors, ending = _text(error.stdout), _text(error.stderr), f"no answer within {PROBE_TIMEOUT_S:.0f} s"
     results: dict[str, tuple[bool, str, str]] = {}
     trying = ""
     for line in _json_lines(output):
@@ -171,7 +179,7 @@ def _last_words(errors: str) -> str:
 
 
 def _ending(code: int) -> str:
-    return f"the process died of signal {-code}" if code < 0 else f"the process ended with {code}"
+    return f"the process was killed by signal {-code}" if code < 0 else f"the process ended with exit code {code}"
 
 
 def _text(output: bytes | str | None) -> str:

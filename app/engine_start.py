@@ -13,7 +13,7 @@ from matting_core.model_store import ModelStore
 from matting_core.predictor import Predictor
 from matting_core.presets import Preset
 
-MEND_MEMORY = "Close other programs, or choose a smaller preset."
+MEND_MEMORY = "Close other programs, or choose a lighter preset."
 
 EngineFactory = Callable[[str, Network], MattingEngine]
 

@@ -57,7 +57,7 @@ class Evaluation:
         return self._keep(Case(pair.name, score(alpha, truth)), image, truth, alpha)
 
     def _clip(self, clip: Clip) -> Case:
-        """The mean over the frames; its worst frame stands for it in the report."""
+        """The mean over the frames; its worst frame represents it in the report."""
         predictor = Predictor(self.engine, self.preset, Scene().smoothing)
         scores: list[Scores] = []
         before: tuple[Alpha, Alpha] | None = None
@@ -90,7 +90,7 @@ def evaluate(
     written, if a file could not be read.
     """
     if report is not None and (report.is_dir() or report.suffix.lower() not in {".html", ".htm"}):
-        raise UsageError(f"The report {report} is not the name of a page.", "Give one that ends in .html.")
+        raise UsageError(f"'{report}' is not a file name for an HTML page.", "End it with .html.")
     found = find_pairs(folder, layout)
     chosen = find_preset(preset)
     model = chosen.model_for(model)
@@ -111,7 +111,7 @@ def evaluate(
         more = ["…"] if len(evaluation.problems) > NAMED_PROBLEMS else []
         raise MediaError(
             " ".join([f"{len(evaluation.skipped)} skipped.", *evaluation.problems[:NAMED_PROBLEMS], *more]),
-            "The rest is measured." if evaluation.cases else "Nothing is measured.",
+            "The rest was measured." if evaluation.cases else "Nothing was measured.",
         )
     return 0
 
@@ -150,7 +150,7 @@ def _table(evaluation: Evaluation, result: dict[str, Any]) -> str:
     if result["metrics"] is not None:
         rows.append(row("mean", values(result["metrics"])))
     took_all = took(evaluation.frames, result["seconds"], evaluation.engine, evaluation.preset, evaluation.input_size)
-    rows.append(f"{took_all}. Lower is better, but for IoU.")
+    rows.append(f"{took_all}. Lower is better, except for IoU.")
     return "\n".join(rows)
 
 

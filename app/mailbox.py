@@ -1,4 +1,4 @@
-"""Mailbox[T]: the hand-off between two threads. One slot; the newest wins; what it replaced is told."""
+"""Mailbox[T]: the hand-off between two threads. One slot; the newest wins, and what it replaces is reported."""
 
 import threading
 from collections.abc import Callable

@@ -174,9 +174,10 @@ class MattingStage:
             except EngineError as error:
                 log.warning("engine %s does not start: %s", name, error)
                 cause = error
+        plural = "s" * (len(self._avoid) > 1)
         raise EngineError(
-            f"The {' and the '.join(self._avoid)} engine hung and no other one works here.",
-            "Start it again; if it hangs again, restart the computer.",
+            f"The {' and '.join(self._avoid)} engine{plural} stopped responding, and no other engine works here.",
+            "Restart the engine; if this happens again, restart the computer.",
         ) from cause
 
     def _announce(self, predictor: Predictor) -> None:
@@ -191,7 +192,7 @@ class MattingStage:
         self._board.set(input_size=input_size(height, width, predictor.preset.long_side))
 
     def _turn(self, predictor: Predictor, size: tuple[int, int]) -> None:
-        """Upright pictures need another size of the network than lying ones. To get ready for it is no hang."""
+        """Upright pictures need another network size than wide ones. Preparing it does not count as a hang."""
         width, height = size
         predictor.warm_up(height, width)
         self._starter.size = size  # of networks to come, too
@@ -270,10 +271,10 @@ class MattingStage:
             self._plan = plan
             self._announce(rebuilt)
             self._rebuilt = candidate == name
-            what = "was started again" if self._rebuilt else f"was replaced by {candidate}"
-            problem = f"The {name} engine kept failing and {what}. {self._last_error.problem}"
+            what = "was restarted" if self._rebuilt else f"was replaced by {candidate}"
+            problem = f"The {name} engine kept failing, so it {what}. {self._last_error.problem}"
             self._board.say("engine", problem, "warning", self._last_error.mend)
             return rebuilt
         raise EngineError(
-            f"The {name} engine keeps failing and no other one works here.", "Choose another engine and restart."
+            f"The {name} engine keeps failing, and no other engine works here.", "Choose another engine and restart."
         ) from self._last_error

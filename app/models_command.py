@@ -46,7 +46,7 @@ def _list(store: ModelStore, _argument: str, quiet: bool) -> tuple[int, dict[str
         for name, state, size, licence, source in rows:
             print(f"{name:{width}}  {state:13}  {size:>7}  {licence:10}  {source}".rstrip())
         if any(entry.needs for entry in entries):
-            print("'needs train': of use only with the packages of the extra 'train', PyTorch among them.")
+            print("'needs train': usable only with the packages of the extra 'train', PyTorch among them.")
     return 0, {"models": [_as_json(entry) for entry in entries]}
 
 

@@ -98,6 +98,6 @@ class NetworkLoader:
             self._failure = error
         except Exception as error:
             self._failure = EngineError(
-                f"The preset {plan.preset.name} could not be started ({error}).", "Choose another."
+                f"The preset {plan.preset.name} could not be started ({error}).", "Choose another preset."
             )
             self._failure.__cause__ = error

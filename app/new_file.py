@@ -15,7 +15,7 @@ def new_file(folder: Path, suffix: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise MediaError(
-            f"The folder {folder} cannot be made ({error.strerror}).", "Make it yourself, or fix its permissions."
+            f"The folder {folder} cannot be created ({error.strerror}).", "Create it yourself, or fix the permissions."
         ) from error
     stem = time.strftime("Mattecam %Y-%m-%d %H.%M.%S")
     path, number = folder / f"{stem}{suffix}", 1

@@ -51,7 +51,7 @@ class NullOutput:
 class NodeWatch:
     """Tells whether a device node or file that was open by its path is still the one at that path.
 
-    Writers need it: a deleted file and an unplugged device take writes without an error. Looks at most every
+    Writers need it: writes to a deleted file or an unplugged device raise no error. Looks at most every
     LOOK_EVERY_S seconds, so it may be asked once a frame.
     """
 

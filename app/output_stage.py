@@ -36,7 +36,7 @@ PERIOD, LATE = 0.97, 0.2
 """Of 1 / output_fps: what lies between two pictures, and what one that was late is made up for. A camera's clock is
 never quite this machine's: at the very same rate its frames would wait longer and longer, were it not for those 3 %."""
 STALE_S = 1.0
-"""A frame is shown at most this long: a person frozen for longer would look live and not be."""
+"""A frame is shown at most this long: a person frozen for longer would look live but is not."""
 PREVIEW_S = 1 / 30
 UNWATCHED_PREVIEW_S = 1.0
 """Between previews that nobody takes."""
@@ -87,13 +87,13 @@ class OutputStage:
         self._commands.put(command)
 
     def take_preview(self) -> Preview | None:
-        """The newest preview, once. Any thread; who asks counts as watching."""
+        """The newest preview, once. Any thread; asking counts as watching."""
         self._demand.preview_taken()
         preview, self._preview = self._preview, None
         return preview
 
     def snapshot(self, path: Path) -> None:
-        """Write the newest canvas as a picture; how it went is told on the board."""
+        """Write the newest canvas as a picture; the result is posted on the board."""
         if self._newest_canvas is None:
             return
         try:
@@ -180,12 +180,12 @@ class OutputStage:
         if text not in self._slates:
             self._slates[text] = draw_slate(*self._size, text)
         slate = self._slates[text]
-        self._send(sinks, slate, None, time.monotonic())
+        self._send(sinks, slate, None, time.monotonic(), slate=True)
         self._stats.count("slates")
         self._make_preview(slate, None)
 
-    def _send(self, sinks: Sinks, canvas: Image, alpha: Alpha | None, now_s: float) -> None:
-        sinks.send(canvas, alpha, now_s)
+    def _send(self, sinks: Sinks, canvas: Image, alpha: Alpha | None, now_s: float, slate: bool = False) -> None:
+        sinks.send(canvas, alpha, now_s, slate)
         self._newest_canvas, self._newest_alpha = canvas, alpha
         self._stats.count("sent")
 

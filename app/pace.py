@@ -30,7 +30,7 @@ class RateWatch:
         self._intervals: deque[tuple[float, float]] = deque()
 
     def push(self, frame: Frame) -> None:
-        """See a frame; one whose index goes back belongs to a source opened anew."""
+        """Register a frame; one whose index goes back belongs to a source that was opened again."""
         index, at_s = frame.index, frame.captured_at
         if self._first is None or index <= self._last_index:
             self._first = (index, at_s)
@@ -66,7 +66,7 @@ class Pacer:
 
 
 class LoadMeter:
-    """What share of the machine this process uses, in [0, 1], measured anew each second.
+    """What share of the machine this process uses, in [0, 1], measured every second.
 
     Of the processor: the process's time on it over that of all cores. Of a GPU: the share of time in which the
     matting thread is busy with frames, which no part of the GPU's own use by Mattecam can exceed; the driver is not

@@ -11,6 +11,7 @@ from app.camera import open_source
 from app.capture_stage import SourceOpener
 from app.demand import Demand, ReaderProbe, has_readers
 from app.engine_start import EngineFactory
+from app.film import Film
 from app.mailbox import Mailbox
 from app.matting_stage import Blank
 from app.output import Output
@@ -49,7 +50,7 @@ class Parts:
     open_source: SourceOpener = open_source
     create_engine: EngineFactory = create_engine
     open_virtual_camera: VirtualFactory = VirtualCameraOutput
-    outputs: tuple[Output, ...] = ()
+    outputs: tuple[Output | Film, ...] = ()
     must_open: bool = False
     is_read: ReaderProbe = has_readers
 
@@ -103,7 +104,7 @@ class Pipeline:
             self.restart()
 
     def restart(self) -> None:
-        """Build capture and matting anew with the settings of now, also after one of them failed."""
+        """Rebuild capture and matting with the current settings, also after one of them failed."""
         for key in ("camera", "engine", "capture", "matting"):
             self.board.clear(key)
         with self._swap:
@@ -122,8 +123,10 @@ class Pipeline:
         try:
             import app.recorder  # noqa: F401  here, since the outputs must not wait for PyAV to be loaded
         except ImportError as error:
-            mend = "Install Mattecam anew."
-            self.board.say("recording", OutputError(f"PyAV, which writes recordings, does not load ({error}).", mend))
+            mend = "Reinstall Mattecam."
+            self.board.say(
+                "recording", OutputError(f"PyAV, which writes recordings, cannot be loaded ({error}).", mend)
+            )
             return
         self._output.do(lambda sinks: sinks.start_recording(path))
 
@@ -136,7 +139,7 @@ class Pipeline:
         self._output.do(lambda _sinks: self._output.snapshot(path))
 
     def preview(self) -> Preview | None:
-        """The newest preview, or None if there is none since the last call. Who asks counts as watching."""
+        """The newest preview, or None if there is none since the last call. Asking counts as watching."""
         return self._output.take_preview()
 
     def status(self) -> Status:
@@ -195,20 +198,20 @@ class Pipeline:
 
     def _go_on_without(self, stuck: list[str]) -> None:
         if "capture" in stuck:
-            self.board.say("camera", "The camera does not answer.", mend="Plug it out and in again.")
+            self.board.say("camera", "The camera does not respond.", mend="Unplug it and plug it back in.")
         if "matting" in stuck:
             name = self._upstream.engine_name
             self._hung_engines += (name,)
             self.board.say(
                 "engine",
-                f"The {name} engine does not answer any more and was given up.",
+                f"The {name} engine stopped responding and was given up.",
                 "warning",
-                "Another one takes over. Update the driver, or choose another engine, if this happens again.",
+                "Another engine takes over. If this happens again, update the driver or choose another engine.",
             )
         self._replace_upstream()
 
     def _replace_upstream(self) -> None:
-        """With `_swap` held: end capture and matting, and build both anew."""
+        """With `_swap` held: end capture and matting, and rebuild both."""
         old = self._upstream
         old.ask_to_stop()
         self.matted.put(Blank())

@@ -88,7 +88,8 @@ def process(
     }
     print(json.dumps(result) if as_json else _summary(job, seconds))
     if job.skipped:
-        raise MediaError(f"{len(job.skipped)} files could not be read: {', '.join(job.skipped)}.", "The rest is done.")
+        files = "1 file" if len(job.skipped) == 1 else f"{len(job.skipped)} files"
+        raise MediaError(f"{files} could not be read: {', '.join(job.skipped)}.", "The rest was processed.")
     return 0
 
 
@@ -178,7 +179,7 @@ def _process_video(job: Job, source: Path) -> None:
                     film.add(predictor, image, stamp)
                     progress.update()
                 if film is None:
-                    raise MediaError(f"The video {source} has no picture that can be read.", "Give another file.")
+                    raise MediaError(f"The video {source} has no readable picture.", "Give another file.")
                 film.finish()
             finally:
                 if film is not None:

@@ -32,7 +32,7 @@ def check_paths(source: Path, output: Path | None, alpha: Path | None, backgroun
         if target is not None:
             _check_target(target, source, kind)
     if output is not None and alpha is not None and output.resolve() == alpha.resolve():
-        raise UsageError(f"The result and its mattes would both be {output}.", "Give two paths.")
+        raise UsageError(f"The result and its mattes would both be written to {output}.", "Give two different paths.")
     spare_background(background, [target for target in (output, alpha) if target is not None])
     if output is not None and background.kind == "transparent":
         _check_transparent(output, kind)
@@ -56,7 +56,9 @@ def _check_target(target: Path, source: Path, kind: InputKind) -> None:
     if kind == "folder":
         is_file = target.exists() and not target.is_dir()
         if is_file or (not target.exists() and target.suffix.lower() in IMAGE_SUFFIXES | FILM_SUFFIXES):
-            raise UsageError(f"The input {source} is a folder, and {target} a file.", "Name a folder for the results.")
+            raise UsageError(
+                f"The input {source} is a folder, but {target} is a file.", "Give a folder for the results."
+            )
         return
     if target.is_dir():
         raise UsageError(f"{target} is a folder.", f"Name a file in it, such as {target / source.name}.")
@@ -65,7 +67,7 @@ def _check_target(target: Path, source: Path, kind: InputKind) -> None:
     image, video = ("a picture", ".png or .jpg", IMAGE_SUFFIXES), ("a video", ".mp4, .mkv or .webm", FILM_SUFFIXES)
     noun, example, suffixes = image if kind == "image" else video
     if target.suffix.lower() not in suffixes:
-        raise UsageError(f"'{target.name}' is no name for {noun}.", f"End it with {example}, for example.")
+        raise UsageError(f"'{target.name}' is not a file name for {noun}.", f"End it with {example}, for example.")
 
 
 def _check_transparent(output: Path, kind: InputKind) -> None:
@@ -74,7 +76,7 @@ def _check_transparent(output: Path, kind: InputKind) -> None:
     if kind == "video" and not keeps_film_alpha(output):
         raise UsageError(
             f"'{output.name}' cannot be transparent.",
-            "Name the result .webm, or choose color:#00b140 to stand on green.",
+            "Name the result .webm, or choose color:#00b140 for a green background.",
         )
 
 
@@ -87,7 +89,9 @@ def beside(target: Path | None) -> Iterator[Path | None]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise MediaError(f"The folder {target.parent} cannot be made ({error.strerror}).", "Choose another.") from error
+        raise MediaError(
+            f"The folder {target.parent} cannot be created ({error.strerror}).", "Choose another folder."
+        ) from error
     part = target.with_name(f".{target.stem}.{secrets.token_hex(4)}.part{target.suffix}")  # nobody's but ours
     try:
         yield part

@@ -68,13 +68,13 @@ class RecorderOutput:
         if self._container is None:
             raise OutputLost(f"The recording {self.name} is closed.", _MEND)
         if self._watch.is_gone():
-            raise OutputLost(f"The recording {self.name} was deleted or moved while it was written.", _MEND)
+            raise OutputLost(f"The recording {self.name} was deleted or moved while it was being written.", _MEND)
         frame = self._frame(canvas, at_s)
         try:
             self._container.mux(self._stream.encode(frame))
         except (av.error.FFmpegError, OSError) as error:
             self._lost = True
-            raise OutputLost(f"The recording {self.name} cannot go on ({_reason(error)}).", _MEND) from error
+            raise OutputLost(f"The recording {self.name} cannot continue ({_reason(error)}).", _MEND) from error
 
     def close(self) -> None:
         """Write what is left and close the file. Safe to call twice.
@@ -110,7 +110,7 @@ class RecorderOutput:
         return frame
 
 
-_MEND = "Free some space or choose another folder, then start a new recording."
+_MEND = "Free up disk space or choose another folder, then start a new recording."
 
 
 def _reserve(path: Path) -> None:
@@ -118,12 +118,14 @@ def _reserve(path: Path) -> None:
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     except FileExistsError as error:
-        raise OutputError(f"{path} exists already.", "Choose another name; recordings overwrite nothing.") from error
-    except FileNotFoundError as error:
         raise OutputError(
-            f"There is no folder {path.parent} for {path.name}.", "Make it, or choose another folder."
+            f"{path} already exists.", "Choose another name; recordings never overwrite a file."
         ) from error
     except OSError as error:
+        if not path.parent.exists():
+            raise OutputError(
+                f"The folder {path.parent} for {path.name} does not exist.", "Create it, or choose another folder."
+            ) from error
         raise OutputError(f"The recording {path} cannot be created ({error.strerror}).", _MEND) from error
 
 

@@ -30,7 +30,8 @@ class RoomRecording:
             self.folder = Path(tempfile.mkdtemp(prefix=f"{_owner(psutil.Process())}-", dir=parent))
         except OSError as error:
             raise MediaError(
-                f"Nothing can be recorded to {parent} ({error.strerror}).", "Free space or mend its permissions."
+                f"Nothing can be recorded to {parent} ({error.strerror}).",
+                "Free up disk space, or fix the folder's permissions.",
             ) from error
         self.frames = self.folder / "frames"
         self.comparison = self.folder / "comparison"

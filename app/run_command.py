@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from app import settings as settings_file
-from app.output import file_identity, open_output, parse_output
+from app.film import Film
+from app.output import Output, file_identity, open_output, parse_output
 from app.pipeline import Parts, Pipeline
 from app.settings import Settings, parse_size
 from app.status import Stats, Status
@@ -43,8 +44,7 @@ def run(output: str, seconds: float | None, as_json: bool, size: str | None = No
     _say_looks(settings)
     # The signals first: a recording that is open already must be finished, too.
     with _signals() as interrupted:
-        size_of_output = parse_size(settings.output_size)
-        outputs = () if to_camera else (open_output(output, size_of_output, settings.output_fps),)
+        outputs = () if to_camera else (_open(output, kind, settings),)
         recording = file_identity(Path(target)) if kind == "file" else None
         pipeline = Pipeline(settings, Parts(outputs=outputs, must_open=True))
         began_s = time.monotonic()
@@ -86,14 +86,19 @@ def _settings(size: str | None, **given: str | int | None) -> Settings:
 
 
 def _say_looks(settings: Settings) -> None:
-    """Say what is not as one might expect: that green stands for transparent, and saved looks without an option."""
+    """Say what may surprise: that green stands for transparent, and saved looks without an option."""
     if settings.background == "transparent":
-        told = "Transparent areas are sent as green: cameras and recordings cannot carry transparency."
+        told = "Transparent areas are sent as green: virtual cameras and recordings cannot carry transparency."
         print(f"mattecam: {told}", file=sys.stderr)
     looks = settings.scene().model_dump(exclude_defaults=True, exclude={"background"})
     if looks:
         told = ", ".join(f"{name} {value}" for name, value in looks.items())
         print(f"mattecam: These settings of the window also apply: {told}.", file=sys.stderr)
+
+
+def _open(output: str, kind: str, settings: Settings) -> Output | Film:
+    opened = open_output(output, parse_size(settings.output_size), settings.output_fps)
+    return Film(opened) if kind == "file" else opened
 
 
 def _take_back(path: Path, recording: tuple[int, int]) -> None:
@@ -104,7 +109,7 @@ def _take_back(path: Path, recording: tuple[int, int]) -> None:
 
 
 def _check_camera(camera: str) -> None:
-    """UsageError for a file that is not there: it is no device that somebody might still plug in."""
+    """UsageError for a file that is not there: unlike a device, nobody might still plug it in."""
     path = Path(os.path.expanduser(camera.strip()))  # noqa: PTH111 - Path.expanduser raises where there is no such user
     if path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES and not is_file(path):
         raise UsageError(f"The camera file {camera} {why_no_file(path)}.", "Check the path; 'demo' needs no file.")
@@ -116,7 +121,7 @@ def _check_background(settings: Settings, given: bool) -> None:
         open_background(existing_spec(settings.background), *parse_size(settings.output_size)).close()
     except MattecamError as error:
         if not given:
-            error.mend = f"It is the window's choice; choose another there, or add --background. {error.mend}"
+            error.mend = f"It was chosen in the window; choose another there, or add --background. {error.mend}"
         raise
 
 
@@ -146,7 +151,7 @@ def _line(status: Status) -> str:
     return (
         f"{status.source} → {', '.join(status.outputs)}: {stats.matting_fps:.1f} fps with {status.provider} "
         f"({status.preset}), latency {stats.latency_p50_ms:.0f} ms, {stats.dropped} frames dropped for newer ones, "
-        f"{stats.slates} slates sent for want of a picture"
+        f"{stats.slates} slates sent for lack of a picture"
     )
 
 

@@ -91,7 +91,7 @@ class Settings(Scene):
     @classmethod
     def _cap_is_live(cls, value: int) -> int:
         if 0 < value < SLOWEST_CAP:
-            raise ValueError(f"it is 0 for none, or {SLOWEST_CAP} and more")
+            raise ValueError(f"it must be 0 for no limit, or at least {SLOWEST_CAP}")
         return value
 
     def changed(self, **changes: Any) -> "Settings":
@@ -105,8 +105,11 @@ class Settings(Scene):
             raise UsageError(f"The setting {'.'.join(place)} cannot be {first['input']!r}: {reason}.") from error
 
     def scene(self) -> Scene:
-        """The part that a named scene stores."""
-        return Scene(**{name: getattr(self, name) for name in Scene.model_fields})
+        """The part that a named scene stores: never 'none', so that no key shows the room."""
+        looks = {name: getattr(self, name) for name in Scene.model_fields}
+        if self.shows_the_room:
+            del looks["background"]
+        return Scene(**looks)
 
 
 RESTART_FIELDS = frozenset({"camera", "camera_size", "camera_fps", "camera_mjpeg", "engine", "model"})
@@ -120,7 +123,7 @@ def _reason(place: list[str], kind: str, message: str) -> str:
     if field is None or kind not in OUT_OF_BOUNDS:
         return message.removeprefix("Value error, ").removesuffix(".")
     marks = {type(mark).__name__: mark for mark in field.metadata}
-    return f"it is a number from {marks['Ge'].ge:g} to {marks['Le'].le:g}"
+    return f"it must be a number from {marks['Ge'].ge:g} to {marks['Le'].le:g}"
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -145,20 +148,20 @@ def settings_path() -> Path:
 def load(path: Path | None = None, *, keep_aside: bool = True) -> tuple[Settings, list[str]]:
     """Read settings; never fails on their content.
 
-    That the room was shown is not remembered: who starts again, perhaps days later, would show it without a thought.
+    That the room was shown is not remembered: somebody who starts again days later would show it unawares.
 
     Returns the settings and the notices to show. An unknown key is noted and left out, a bad value falls back to
-    that field's default with a notice, an unreadable or newer file is noted and, with keep_aside, copied beside.
+    that field's default with a notice, an unreadable or newer file is noted and, with keep_aside, copied beside it.
     """
     path = path or settings_path()
 
     def kept(why: str) -> str:
-        return _set_aside(path, why) if keep_aside else "What cannot be used falls back to the defaults."
+        return _set_aside(path, why) if keep_aside else "Values that cannot be used fall back to the defaults."
 
     try:
         raw = json.loads(read_bounded(path, LARGEST))
         if not isinstance(raw, dict):
-            raise TypeError("it is no list of settings")  # noqa: TRY301
+            raise TypeError("it is not a list of settings")  # noqa: TRY301
     except FileNotFoundError:
         return Settings(), []
     except (OSError, TypeError, ValueError, RecursionError) as error:
@@ -176,13 +179,19 @@ def load(path: Path | None = None, *, keep_aside: bool = True) -> tuple[Settings
         except ValidationError as error:
             taken = _take_out(raw, error)
             for name, why in taken.items():
-                notices.append(f"The setting {name} was not usable ({why}); its default is used.")
+                notices.append(f"The setting {name} is not usable ({why}); its default is used.")
             if not taken:
-                raw.clear()  # never round and round
+                raw.clear()  # so that this loop ends
 
 
 def _with_the_room_hidden(settings: Settings) -> Settings:
-    return settings.model_copy(update={"background": Scene().background}) if settings.shows_the_room else settings
+    hidden = {"background": Scene().background}
+    scenes = {
+        name: scene.model_copy(update=hidden) if scene.shows_the_room else scene
+        for name, scene in settings.scenes.items()
+    }
+    kept = settings.model_copy(update={"scenes": scenes})
+    return kept.model_copy(update=hidden) if settings.shows_the_room else kept
 
 
 def _found_again(settings: Settings) -> Settings:
@@ -205,7 +214,7 @@ def save(settings: Settings, path: Path | None = None) -> None:
     except OSError as error:
         raise SettingsError(
             f"The settings cannot be saved to {path} ({error.strerror}).",
-            "Free space or mend the folder's permissions.",
+            "Free up disk space, or fix the folder's permissions.",
         ) from error
 
 
@@ -239,4 +248,4 @@ def _set_aside(path: Path, why: str) -> str:
         kept.write_bytes(read_bounded(path, LARGEST))
     except OSError:
         return "Defaults are used."
-    return f"It is kept as {kept.name}; what cannot be used falls back to the defaults."
+    return f"It is kept as {kept.name}; values that cannot be used fall back to the defaults."

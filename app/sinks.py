@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.board import Board
+from app.film import Film
 from app.output import Output
 from app.pulse import Pulse
 from app.settings import Settings
@@ -25,7 +26,7 @@ VirtualFactory = Callable[[tuple[int, int], int, str], Output]
 @dataclass(slots=True)
 class _Recording:
     path: Path
-    output: Output
+    film: Film
 
 
 class Sinks:
@@ -41,7 +42,7 @@ class Sinks:
         size: tuple[int, int],
         fps: int,
         board: Board,
-        fixed: tuple[Output, ...] = (),
+        fixed: tuple[Output | Film, ...] = (),
         must_open: bool = False,
         virtual_factory: VirtualFactory = VirtualCameraOutput,
         pulse: Pulse | None = None,
@@ -93,8 +94,8 @@ class Sinks:
         """Whether the virtual camera is open and shows the picture."""
         return self._virtual is not None and self._virtual_on
 
-    def send(self, canvas: Image, alpha: Alpha | None, at_s: float) -> None:
-        """Give one canvas to every output.
+    def send(self, canvas: Image, alpha: Alpha | None, at_s: float, slate: bool = False) -> None:
+        """Give one canvas to every output. slate: it is one, and the caller's for good.
 
         A virtual camera or a recording that is lost is closed and told, and the others go on. Raises OutputLost of a
         fixed one.
@@ -110,10 +111,10 @@ class Sinks:
                 self._virtual = None
                 self._tell()
         for output in list(self._fixed):
-            output.send(canvas, alpha, at_s)
+            _feed(output, canvas, alpha, at_s, slate)
         if self._recording is not None:
             try:
-                self._recording.output.send(canvas, alpha, at_s)
+                _feed(self._recording.film, canvas, alpha, at_s, slate)
             except OutputError as error:
                 self.stop_recording()
                 self._board.say("recording", error)
@@ -124,7 +125,7 @@ class Sinks:
 
         self.stop_recording()
         try:
-            self._recording = _Recording(path, RecorderOutput(path, self._size, self._fps))
+            self._recording = _Recording(path, Film(RecorderOutput(path, self._size, self._fps)))
             self._board.clear("recording")
         except OutputError as error:
             self._board.say("recording", error)
@@ -135,7 +136,7 @@ class Sinks:
         recording, self._recording = self._recording, None
         if recording is not None:
             try:
-                recording.output.close()
+                recording.film.close()
                 self._board.say("recording", f"The recording was saved as {recording.path}.", "info")
             except OutputError as error:
                 self._board.say("recording", error)
@@ -158,8 +159,15 @@ class Sinks:
             raise lost
 
     def _tell(self) -> None:
-        outputs = (self._virtual, *self._fixed, self._recording.output if self._recording else None)
+        outputs = (self._virtual, *self._fixed, self._recording.film if self._recording else None)
         self._board.set(
             outputs=tuple(output.name for output in outputs if output is not None),
             recording=str(self._recording.path) if self._recording else "",
         )
+
+
+def _feed(output: Output | Film, canvas: Image, alpha: Alpha | None, at_s: float, slate: bool) -> None:
+    if slate and isinstance(output, Film):
+        output.send_slate(canvas, at_s)
+    else:
+        output.send(canvas, alpha, at_s)

@@ -16,10 +16,10 @@ DEMO_PORTRAIT = Path(__file__).resolve().parents[1] / "assets" / "demo_portrait.
 
 
 class Pace:
-    """An ideal clock: `wait` returns once a period, on time. Whoever is late does not wait and skips nothing.
+    """An ideal clock: `wait` returns once a period, on time. A late caller does not wait, and nothing is skipped.
 
     fps is held within 2…240, so that no wait is longer than 0.5 s. After more than 1 s of lateness the clock
-    starts anew, instead of chasing the lost time.
+    starts again, instead of catching up.
     """
 
     def __init__(self, fps: float) -> None:
@@ -43,7 +43,7 @@ class StillSource:
     live = False
 
     def __init__(self, path: Path, fps: float) -> None:
-        """Raises SourceError if the file is no readable picture."""
+        """Raises SourceError if the file is not a readable picture."""
         self._image = _read_still(path)
         self._image.flags.writeable = False
         self._pace = Pace(fps)
@@ -114,7 +114,7 @@ class DemoSource:
     live = False
 
     def __init__(self, size: str, fps: float, note: str = "", portrait: Path = DEMO_PORTRAIT) -> None:
-        """size: 'WIDTHxHEIGHT' of the frames; note: said in the description. Raises SourceError, UsageError."""
+        """size: 'WIDTHxHEIGHT' of the frames; note: added to the description. Raises SourceError, UsageError."""
         self._size = parse_size(size)
         self._pace = Pace(fps)
         self._index = 0

@@ -58,7 +58,7 @@ class StatsRecorder:
             self._recent.append(ms)
 
     def begin_anew(self) -> None:
-        """Another network takes over: what the last one took says nothing of now. Counts and the whole run stay."""
+        """Another network takes over: the times of the last one no longer apply. Counts and the whole run stay."""
         with self._lock:
             self._stages.clear()
             self._recent.clear()

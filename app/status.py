@@ -11,7 +11,7 @@ Severity = Literal["info", "warning", "error"]
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One thing to tell the user. key: a later notice of the same key replaces this one, and clearing it removes it.
+    """One message to the user. key: a later notice of the same key replaces this one, and clearing it removes it.
 
     problem and mend: plain sentences. detail: what the log has, for a 'details' button.
     """

@@ -1,4 +1,4 @@
-"""Upstream: capture and matting with the mailbox between them, and the eye that is kept on both."""
+"""Upstream: capture and matting with the mailbox between them, and the watch over both."""
 
 import logging
 import threading

@@ -82,7 +82,7 @@ class VideoWriter:
         self._lossless = pixels == "gray" and path.suffix.lower() == ".mkv"
         self._size = size if self._lossless else (size[0] - size[0] % 2, size[1] - size[1] % 2)
         if min(self._size) < 2:
-            raise UsageError(f"A video of {size[0]}x{size[1]} cannot be written.", "Use a larger one.")
+            raise UsageError(f"A video of {size[0]}x{size[1]} cannot be written.", "Use a larger size.")
         self._matrix = colour_matrix(UNTAGGED, self._size[1])
         self._encoded = "gray" if self._lossless else "yuva420p" if pixels == "bgra" else "yuv420p"
         codec = "ffv1" if self._lossless else RGB_CODECS.get(path.suffix.lower(), "libx264")
@@ -99,7 +99,8 @@ class VideoWriter:
                 self._add_audio(reader.audio)
         except (av.FFmpegError, OSError, ValueError) as error:
             raise MediaError(
-                f"The video {path} cannot be written ({error}).", "Use a folder you may write to, and .mp4 or .mkv."
+                f"The video {path} cannot be written ({error}).",
+                "Use a folder that you can write to, and .mp4 or .mkv.",
             ) from error
 
     def write(self, picture: Array, stamp: int) -> None:
@@ -131,7 +132,7 @@ class VideoWriter:
         try:
             self._container.close()
         except (av.FFmpegError, OSError) as error:
-            raise MediaError(f"The video {self.path} cannot be finished ({error}).", "Free some space.") from error
+            raise MediaError(f"The video {self.path} cannot be finished ({error}).", "Free up disk space.") from error
 
     def abandon(self) -> None:
         """Let go of the file without finishing it."""
@@ -164,11 +165,11 @@ class VideoWriter:
         except (av.FFmpegError, ValueError) as error:
             raise MediaError(
                 f"The sound of {self.path.name} cannot be written ({error}).",
-                "Use .mkv, which keeps it as it is.",
+                "Use .mkv, which keeps the sound as it is.",
             ) from error
 
     def _mux(self, packets: list[Any]) -> None:
         try:
             self._container.mux(packets)
         except (av.FFmpegError, OSError) as error:
-            raise MediaError(f"The video {self.path} cannot be written ({error}).", "Free some space.") from error
+            raise MediaError(f"The video {self.path} cannot be written ({error}).", "Free up disk space.") from error

@@ -24,8 +24,8 @@ SYS_VIRTUAL = Path("/sys/devices/virtual/video4linux")
 LOOPBACK_FORMAT = "YU12"
 """What v4l2loopback calls the I420 that we feed it."""
 _MEND_MISSING = {
-    "Linux": f"Install its driver: 'sudo apt install v4l2loopback-dkms', then '{MODPROBE}'. The README says more, "
-    "for Secure Boot too.",
+    "Linux": f"Install its driver: 'sudo apt install v4l2loopback-dkms', then '{MODPROBE}'. The README has "
+    "details, also for Secure Boot.",
     "Windows": "Install OBS Studio from https://obsproject.com: it brings the 'OBS Virtual Camera'.",
     "Darwin": "Install OBS Studio 30 or later from https://obsproject.com, press 'Start Virtual Camera' in it once, "
     "allow its system extension, then quit OBS.",
@@ -114,12 +114,12 @@ class VirtualCameraOutput:
         """Convert once and hand over; at_s is not used: readers see a frame when it comes. Raises OutputLost."""
         check_canvas(canvas, self._size)
         if self._camera is None or (self._watch is not None and self._watch.is_gone()):
-            raise OutputLost(f"The virtual camera {self.name} has gone away.", _mend_gone())
+            raise OutputLost(f"The virtual camera {self.name} has disappeared.", _mend_gone())
         try:
             self._camera.send(self._sink.convert(canvas, alpha, self._buffer))
         except (RuntimeError, OSError) as error:
             raise OutputLost(
-                f"The virtual camera {self.name} takes no more pictures ({error}).", _mend_gone()
+                f"The virtual camera {self.name} no longer takes pictures ({error}).", _mend_gone()
             ) from error
 
     def close(self) -> None:
@@ -204,7 +204,7 @@ def _mend_absent() -> str:
 
 
 def _mend_gone() -> str:
-    return f"Load its driver again: '{MODPROBE}'." if platform.system() == "Linux" else "Start Mattecam again."
+    return f"Load its driver again: '{MODPROBE}'." if platform.system() == "Linux" else "Restart Mattecam."
 
 
 def _first_line(causes: list[Exception]) -> str:
@@ -228,6 +228,6 @@ def _check_format(name: str, size: tuple[int, int]) -> None:
     if (int(held[2]), int(held[3])) != size:
         wanted = f"{held[2]}x{held[3]}"
         raise OutputError(
-            f"The virtual camera {name} is held at {wanted} by another program.",
-            f"Close the program that watches it, or set the output size to {wanted}.",
+            f"Another program holds the virtual camera {name} at {wanted}.",
+            f"Close the program that uses it, or set the output size to {wanted}.",
         )

@@ -37,7 +37,7 @@ class Webcam:
     """
 
     def __init__(self, camera: CameraInfo, settings: Settings) -> None:
-        """Raises SourceError that says apart: not there, busy, no permission, opened but no picture."""
+        """Raises SourceError, which distinguishes: missing, busy, no permission, opened but no picture."""
         _prepare_opencv()
         reason = _why_not(camera)
         if reason is not None:
@@ -66,7 +66,7 @@ class Webcam:
         if self._first is not None:
             frame, self._first = self._first, None
             return frame
-        # A damaged JPEG now and then is a webcam's daily bread; each try waits for a new frame, so this cannot spin.
+        # A webcam sends a damaged JPEG now and then; each try waits for a new frame, so this cannot spin.
         for _ in range(DAMAGED_IN_A_ROW):
             if not self._capture.grab():
                 break
@@ -93,7 +93,7 @@ class Webcam:
                 if time.monotonic() > deadline:
                     raise SourceError(
                         f"The camera {camera.name} opened but sent no picture.",
-                        "Plug it out and in again, try another USB port, or choose a smaller size.",
+                        "Unplug it and plug it back in, try another USB port, or choose a smaller size.",
                     ) from error
                 time.sleep(0.1)
 
@@ -198,7 +198,7 @@ def _explain(camera: CameraInfo, error: OSError) -> SourceError:
         mend = "Close the other program (a call, a browser tab, OBS), then try again."
     else:
         problem = f"The camera {_label(camera)} cannot be opened: {error.strerror}."
-        mend = "Plug it out and in again."
+        mend = "Unplug it and plug it back in."
     explained = SourceError(problem, mend)
     explained.__cause__ = error
     return explained
@@ -214,9 +214,10 @@ def _will_not_open(camera: CameraInfo) -> SourceError:
         return SourceError(f"The virtual camera {camera.name} sends no picture.", "Start the program that feeds it.")
     if system == "Linux":
         return SourceError(
-            f"{_label(camera)} does not open as a camera.", "Choose another camera, or plug it out and in again."
+            f"{_label(camera)} cannot be opened as a camera.",
+            "Choose another camera, or unplug it and plug it back in.",
         )
     return SourceError(
-        f"The camera {camera.name} does not open: it is not there, in use, or not permitted.",
+        f"The camera {camera.name} cannot be opened: it is missing, in use, or not permitted.",
         f"Close other programs that use it. {_MEND_PERMISSION.get(system, '')}".rstrip(),
     )

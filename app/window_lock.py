@@ -49,7 +49,8 @@ class WindowLock:
             if time.monotonic() > until_s:
                 self.was_called()
                 raise MattecamError(
-                    "Mattecam is running already and does not answer.", "End it in the task manager, then start again."
+                    "Mattecam is already running but does not respond.",
+                    "End it in the task manager, then start Mattecam again.",
                 )
             time.sleep(LOOK_S)
         self.was_called()  # an own call, or one that nobody answered

@@ -1,4 +1,4 @@
-"""Worker: one named thread that opens, loops and closes on that thread, and reports one failure at most."""
+"""Worker: one named thread on which a body opens, loops and closes; reports at most one failure."""
 
 import logging
 import threading

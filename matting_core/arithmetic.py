@@ -24,7 +24,7 @@ MOST_DIFFERENCE = 0.006
 WORTH = 1.05
 """A way must be this many times as fast as the usual one to take its place; less is noise."""
 LIGHT_MS = 13.0
-"""What a network may take at most to hold 60 frames a second: 16.7 ms less what its thread does besides at 1080p, 3 ms
+"""The most that a network may take to hold 60 frames a second: 16.7 ms less 3 ms for the rest of its thread at 1080p
 (docs/speed.md: fit, preprocess, stabilise and alpha), and some room."""
 LIGHT_ROUNDS, HEAVY_ROUNDS = 9, 4
 

@@ -38,11 +38,11 @@ def parse_spec(text: str) -> BackgroundSpec:
     if not text:
         raise UsageError("The background is empty.", "Give color:#rrggbb, blur, transparent, none or a file.")
     if "\0" in text:
-        raise UsageError("The background's name holds a null byte.", "Give the file's name.")
+        raise UsageError("The background's name contains a null byte.", "Give the file's name.")
     try:
         return BackgroundSpec("file", str(Path(text).expanduser()))
     except RuntimeError as error:  # '~nobody/…'
-        raise UsageError(f"'{text}' is in no user's folder.", "Give the file's whole path.") from error
+        raise UsageError(f"'{text}' names the folder of an unknown user.", "Give the file's full path.") from error
 
 
 def existing_spec(text: str) -> BackgroundSpec:
@@ -50,7 +50,7 @@ def existing_spec(text: str) -> BackgroundSpec:
     spec = parse_spec(text)
     if spec.kind == "file" and not is_file(spec.value):
         if spec.value[:1] == "#" and len(spec.value) == 7:
-            raise UsageError(f"The background {spec.value} is no file.", f"Write color:{spec.value} for the colour.")
+            raise UsageError(f"The background {spec.value} is not a file.", f"Write color:{spec.value} for the colour.")
         problem = why_no_file(Path(spec.value))
         raise UsageError(
             f"The background {spec.value} {problem}.",

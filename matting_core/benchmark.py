@@ -1,4 +1,4 @@
-"""Times each step of a frame's way on this machine, one after the other on one thread."""
+"""Times each step that a frame goes through on this machine, one after the other on one thread."""
 
 import os
 import platform

@@ -28,7 +28,7 @@ Progress = Callable[[int, int], None]
 CHUNK = 1 << 18
 LARGEST = 4 << 30
 """Bytes that a file whose size is not known may have."""
-AGAIN = "Run the same command again to go on from there."
+AGAIN = "Run the same command again to resume."
 
 
 class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
@@ -36,7 +36,9 @@ class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         if req.full_url.startswith("https:") and not newurl.startswith("https:"):
-            raise ModelError(f"{req.full_url} leads to {newurl}, which is not encrypted.", "Report it; use no mirror.")
+            raise ModelError(
+                f"{req.full_url} redirects to {newurl}, which is not encrypted.", "Report it, and do not use a mirror."
+            )
         _require_safe(newurl)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
@@ -70,8 +72,8 @@ def download(
         if found != sha256:
             part.unlink()
             raise ModelError(
-                f"What {url} sent is not the expected file (SHA-256 {found[:12]}…, expected {sha256[:12]}…).",
-                "Nothing was kept. Try again; if it stays so, the file at the source has changed: report it.",
+                f"{url} did not send the expected file (SHA-256 {found[:12]}…, expected {sha256[:12]}…).",
+                "Nothing was kept. Try again; if this repeats, the file at the source has changed: report it.",
             )
         part.replace(destination)
     except OSError as error:
@@ -93,7 +95,7 @@ def _fetch(url: str, file: BufferedRandom, size_hint: int, progress: Progress, t
             if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and have:
                 return  # nothing is missing, or the part is of another file: the hash tells
             raise ModelError(
-                f"{url} answered {error.code} {error.reason}.", "Try later; if it stays so, report it."
+                f"{url} answered {error.code} {error.reason}.", "Try again later; if this repeats, report it."
             ) from error
     except (OSError, http.client.HTTPException) as error:
         raise _network_error(url, error, have) from error
@@ -172,7 +174,7 @@ def _lock(file: BufferedRandom, part: Path) -> None:
         if not is_held(error):
             log.warning("this file system has no lock against a second download (%s)", error)
             return
-        raise ModelError(f"{part.name} is being downloaded already.", "Wait for the other download.") from error
+        raise ModelError(f"{part.name} is already being downloaded.", "Wait for the other download.") from error
 
 
 def _network_error(url: str, error: Exception, done: int) -> ModelError:
@@ -183,14 +185,15 @@ def _network_error(url: str, error: Exception, done: int) -> ModelError:
             f"{host} cannot be trusted ({reason.verify_message}).", "Check this machine's clock and certificates."
         )
     if done:
-        return ModelError(f"The download from {host} was cut after {done / 1e6:.1f} MB.", AGAIN)
+        return ModelError(f"The download from {host} was interrupted after {done / 1e6:.1f} MB.", AGAIN)
     why = "no answer in time" if isinstance(reason, TimeoutError) else getattr(reason, "strerror", None) or reason
     return ModelError(f"{host} cannot be reached ({why}).", "Check the network, then run the same command again.")
 
 
 def _disk_error(error: OSError, destination: Path) -> ModelError:
     if error.errno == errno.ENOSPC:
-        return ModelError(f"The disk is full: {destination} does not fit.", f"Free some space. {AGAIN}")
+        return ModelError(f"The disk is full: {destination} does not fit.", f"Free up disk space. {AGAIN}")
     return ModelError(
-        f"{destination} cannot be written ({error.strerror or error}).", "Mend the folder's permissions or the disk."
+        f"{destination} cannot be written ({error.strerror or error}).",
+        "Fix the folder's permissions, or check the disk.",
     )

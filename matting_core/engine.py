@@ -76,7 +76,7 @@ RUN_INT8 = ("openvino",)
 def create_engine(name: str, model: Path | Network) -> MattingEngine:
     """The engine of that name for an ONNX file or a Network; 'auto' takes the first of AUTO_ORDER that starts.
 
-    Raises EngineError that says why and what to install, UsageError for an unknown name.
+    Raises EngineError, which says why and what to install, UsageError for an unknown name.
     """
     candidates = fallback_order(name)
     network = model if isinstance(model, Network) else Network(model)
@@ -104,16 +104,16 @@ def _create(name: str, network: Network) -> MattingEngine:
 
 
 def checked_predict(engine: MattingEngine, blob: Blob) -> FloatAlpha:
-    """`engine.predict`, with whatever is no matte (wrong shape, NaN, not in [0, 1]) turned into InferenceFailed."""
+    """`engine.predict`, with whatever is not a matte (wrong shape, NaN, not in [0, 1]) turned into InferenceFailed."""
     alpha = engine.predict(blob)
     if alpha.shape != blob.shape[2:]:
         raise InferenceFailed(f"The {engine.name} engine returned a matte of {alpha.shape} for {blob.shape[2:]}.")
     low, high = float(alpha.min()), float(alpha.max())
     if not is_matte(low, high):
-        raise InferenceFailed(f"The {engine.name} engine returned values that are no matte ({low} to {high}).")
+        raise InferenceFailed(f"The {engine.name} engine returned values that are not a matte ({low} to {high}).")
     return alpha
 
 
 def is_matte(*figures: float) -> bool:
-    """Whether figures of an alpha, such as its least and its greatest, are finite and in [0, 1], but for rounding."""
+    """Whether figures of an alpha, such as its least and greatest, are finite and in [0, 1], except for rounding."""
     return all(np.isfinite(figure) and -1e-3 <= figure <= 1 + 1e-3 for figure in figures)

@@ -155,7 +155,7 @@ class FusedEngine:
         """
         halves = "back" in self._sessions
         if slot.stage == "free" or (halves and slot.stage == "loaded"):
-            raise InferenceFailed("A frame was to be composed that has not been matted.")
+            raise InferenceFailed("A frame that has not been matted cannot be composed.")
         slot.stage = "matted"
         if alpha is not None:
             _check_health(np.array([alpha.min(), alpha.max(), alpha.mean()]))
@@ -167,7 +167,7 @@ class FusedEngine:
     def collect(self, slot: Slot) -> Composite:
         """Bring what was composed to the host. Raises InferenceFailed, also for a slot whose frame was not composed."""
         if slot.stage != "composed":
-            raise InferenceFailed("A frame was asked for that has not been composed.")
+            raise InferenceFailed("A frame that has not been composed cannot be collected.")
         with _inference():
             yuv = {name: slot.buffers[name].download() for name in dict.fromkeys(self.spec.yuv)}
             return Composite(slot.buffers["canvas"].download(), yuv)
@@ -255,10 +255,10 @@ def _providers(name: str, cuda_graph: bool, half: bool, cache: Path) -> list[tup
 
 
 def _check_health(figures: Array) -> None:
-    """InferenceFailed unless these are the least, greatest and mean of a matte."""
+    """Raise InferenceFailed unless these are the least, greatest and mean of a matte."""
     low, high, mean = (float(figure) for figure in figures)
     if not is_matte(low, high, mean):
-        raise InferenceFailed(f"The fused graph computed values that are no matte ({low} to {high}, mean {mean}).")
+        raise InferenceFailed(f"The fused graph computed values that are not a matte ({low} to {high}, mean {mean}).")
 
 
 @contextlib.contextmanager

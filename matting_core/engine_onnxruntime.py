@@ -109,7 +109,7 @@ def open_graph(ort: Any, name: str, graph: bytes, providers: list[tuple[str, dic
         session = ort.InferenceSession(graph, options, providers=providers)
     except Exception as error:  # onnxruntime's exceptions share no public base class
         raise EngineError(
-            f"ONNX Runtime cannot run the whole of a frame's way on {wanted}: {first_line(error)}",
+            f"ONNX Runtime cannot run the whole fused graph on {wanted}: {first_line(error)}",
             "Choose the engine auto.",
         ) from error
     session.disable_fallback()

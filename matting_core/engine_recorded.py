@@ -90,7 +90,7 @@ class RecordedEngine(OnnxRuntimeEngine):
         return alpha
 
     def _replayed(self, blob: Blob) -> FloatAlpha | None:
-        """Alpha by the recording; None where there is none that is to be used."""
+        """Alpha by the recording; None where no usable one exists."""
         recording = self._recording
         if recording is None or recording.size != _size(blob):
             return None
@@ -127,7 +127,7 @@ class RecordedEngine(OnnxRuntimeEngine):
 
 @contextlib.contextmanager
 def _alone(otherwise: MattecamError) -> Iterator[None]:
-    """With the GPU's memory to oneself; `otherwise`, if somebody who may never come back has it too long."""
+    """With exclusive use of the GPU's memory; raises `otherwise` if another thread, perhaps hung, holds it too long."""
     if not _ALONE.acquire(timeout=ALONE_S):
         raise otherwise
     try:

@@ -47,7 +47,7 @@ class EngineError(MattecamError):
 
 
 class InferenceFailed(EngineError):
-    """A running engine raised, or returned something that is no matte, for one frame."""
+    """A running engine raised, or returned something that is not a matte, for one frame."""
 
 
 class MediaError(MattecamError):
@@ -78,8 +78,8 @@ class StageFailed(MattecamError):
             super().__init__(cause.problem, cause.mend)
         else:
             super().__init__(
-                f"The {stage} stage stopped on an unexpected error ({type(cause).__name__}: {cause}).",
-                "Restart it; if it comes back, report it with the log.",
+                f"The {stage} stage stopped because of an unexpected error ({type(cause).__name__}: {cause}).",
+                "Restart it; if the error comes back, report it with the log.",
             )
         self.stage = stage
         self.__cause__ = cause

@@ -76,10 +76,12 @@ def _check(spec: FusedSpec) -> None:
     height, width = spec.size
     if min(spec.size) < SMALLEST:
         raise EngineError(
-            f"The GPU's path cannot take pictures of {width}×{height}.", f"Choose at least {SMALLEST}×{SMALLEST}."
+            f"The fused graph cannot take pictures of {width}×{height}.", f"Choose at least {SMALLEST}×{SMALLEST}."
         )
     if spec.yuv and (height % 2 or width % 2):
-        raise EngineError(f"A picture of {width}×{height} has no {spec.yuv[0].upper()}.", "Choose even sides.")
+        raise EngineError(
+            f"A picture of {width}×{height} cannot become {spec.yuv[0].upper()}.", "Choose an even width and height."
+        )
 
 
 def _value(name: str, shape: tuple[int, ...], kind: int) -> onnx.ValueInfoProto:

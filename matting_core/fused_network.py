@@ -23,7 +23,7 @@ def load_network(path: Path, size: tuple[int, int], half: bool) -> onnx.ModelPro
     """The model at `path` with its input fixed to 1×3×h×w, every name beginning with PREFIX, in OPSET or newer.
 
     size: (height, width). half: weights and arithmetic in float16; input and output stay float32. Raises ModelError
-    for what is no such network.
+    for what is not such a network.
     """
     try:
         model = onnx.load(path)
@@ -31,12 +31,12 @@ def load_network(path: Path, size: tuple[int, int], half: bool) -> onnx.ModelPro
             model = version_converter.convert_version(model, OPSET)
     except Exception as error:  # those of onnx and protobuf share no base class
         raise ModelError(
-            f"{path.name} cannot be read as an ONNX network ({first_line(error)}).", "Get the file anew."
+            f"{path.name} cannot be read as an ONNX network ({first_line(error)}).", "Download the file again."
         ) from error
     source = _input(model.graph)
     if source is None or len(source.type.tensor_type.shape.dim) != 4 or len(model.graph.output) != 1:
         raise ModelError(
-            f"{path.name} is no portrait matting network.", "It must have one input N×3×H×W and one output N×1×H×W."
+            f"{path.name} is not a portrait matting network.", "It must have one input N×3×H×W and one output N×1×H×W."
         )
     for dimension, side in zip(source.type.tensor_type.shape.dim, (1, 3, *size), strict=True):
         dimension.dim_value = side
@@ -57,7 +57,7 @@ def network_names(model: onnx.ModelProto) -> tuple[str, str]:
 
 
 def _input(graph: onnx.GraphProto) -> onnx.ValueInfoProto | None:
-    """The one input that is no weight, or None."""
+    """The one input that is not a weight, or None."""
     weights = {tensor.name for tensor in graph.initializer}
     free = [value for value in graph.input if value.name not in weights]
     return free[0] if len(free) == 1 else None

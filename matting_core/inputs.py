@@ -8,21 +8,21 @@ from pathlib import Path
 
 
 def open_regular(path: Path) -> BufferedReader:
-    """Open a plain file to read. Raises OSError, also for a folder, a pipe, a device or a name that can be none."""
-    # Opening a pipe that nobody writes would wait for ever; O_NONBLOCK does not, and means nothing to a plain file.
+    """Open a regular file to read. Raises OSError, also for a folder, a pipe, a device or an impossible name."""
+    # Opening a pipe that nobody writes would wait for ever; O_NONBLOCK does not, and means nothing to a regular file.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
         descriptor = os.open(path, flags)
     except ValueError as error:  # a null byte, or half a surrogate pair
-        raise OSError(errno.EINVAL, "this can be no file's name") from error
+        raise OSError(errno.EINVAL, "this cannot be a file name") from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is no plain file", str(path))
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
     return os.fdopen(descriptor, "rb")
 
 
 def read_bounded(path: Path, largest: int) -> bytes:
-    """A plain file's bytes. Raises OSError, also for one of more than `largest` bytes, of which no more are read."""
+    """A regular file's bytes. Raises OSError, also for one larger than `largest` bytes, of which no more are read."""
     with open_regular(path) as file:
         data = file.read(largest + 1)
     if len(data) > largest:
@@ -31,10 +31,10 @@ def read_bounded(path: Path, largest: int) -> bytes:
 
 
 def is_file(path: str | Path) -> bool:
-    """Whether there is a file of that path; also where nobody may look, or no such path can be, the answer is no."""
+    """Whether a file has that path; False also for a path that may not be looked at or is impossible."""
     return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises there
 
 
 def why_no_file(path: Path) -> str:
-    """What to say of a path that is no file."""
+    """What to say of a path that is not a file."""
     return "is a folder" if os.path.isdir(path) else "does not exist"  # noqa: PTH112 - as above

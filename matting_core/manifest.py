@@ -1,4 +1,4 @@
-"""manifest.toml: what is known about a model. One record a model, for the shipped folder and for the user's."""
+"""manifest.toml: what is known about each model. One record per model, for the shipped folder and for the user's."""
 
 import os
 import tomllib
@@ -15,7 +15,7 @@ from matting_core.inputs import read_bounded
 MANIFEST = "manifest.toml"
 LARGEST = 1 << 20
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,63}$"
-# A bare file name: no folder, no drive, nothing hidden, so that a manifest can never point out of its own folder.
+# A bare file name: no folder, no drive, nothing hidden, so that a manifest can never point outside its own folder.
 FILE_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$"
 
 Origin = Literal["shipped", "download", "user"]
@@ -62,13 +62,13 @@ def read_manifest(folder: Path) -> tuple[ModelEntry, ...]:
         return ()
     except OSError as error:
         raise ModelError(
-            f"The list of models {path} cannot be read ({error.strerror}).", "Mend its permissions."
+            f"The list of models {path} cannot be read ({error.strerror}).", "Fix its permissions."
         ) from error
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         raise ModelError(
             f"The list of models {path} is damaged ({reason}).",
-            f"Mend it or move it away: {'move' if os.name == 'nt' else 'mv'} {path} {path}.damaged",
+            f"Fix it, or move it away: {'move' if os.name == 'nt' else 'mv'} {path} {path}.damaged",
         ) from error
 
 
@@ -80,5 +80,5 @@ def write_manifest(folder: Path, entries: tuple[ModelEntry, ...]) -> None:
     except OSError as error:
         raise ModelError(
             f"The list of models {folder / MANIFEST} cannot be written ({error.strerror}).",
-            "Free space or mend the folder's permissions.",
+            "Free up disk space, or fix the folder's permissions.",
         ) from error

@@ -1,4 +1,4 @@
-"""How near a matte comes to the truth: one number a question, each as its paper defines it.
+"""How close a matte is to the truth: one number per question, each as its paper defines it.
 
 Values are raw: plain means of alpha in [0, 1], plain sums over pixels. Papers print them scaled, and so do we, but only
 where they are shown: METRICS holds each one's factor. n is the number of pixels, α the matte, α* the truth.
@@ -55,8 +55,10 @@ METRICS = {
     "mse": Metric("MSE", 1e3, "×10³", 2, "mean squared difference of alpha"),
     "sad": Metric("SAD", 1e-3, "÷1000", 2, "sum of absolute differences, in pixels"),
     "grad": Metric("Grad", 1e-3, "÷1000", 2, "squared difference of the edges' strengths, summed"),
-    "conn": Metric("Conn", 1e-3, "÷1000", 2, "difference in what hangs together with the person, summed"),
-    "iou": Metric("IoU", 1.0, "", 4, "overlap of the pixels with alpha above a half; 1 is best", higher_is_better=True),
+    "conn": Metric("Conn", 1e-3, "÷1000", 2, "difference in what is connected to the person, summed"),
+    "iou": Metric(
+        "IoU", 1.0, "", 4, "overlap of the pixels with alpha above one half; 1 is best", higher_is_better=True
+    ),
     "boundary_mad": Metric("Boundary MAD", 1e3, "×10³", 1, "MAD in the band around the true edge alone"),
     "dtssd": Metric("dtSSD", 1e2, "×10²", 2, "how differently matte and truth change from frame to frame"),
 }

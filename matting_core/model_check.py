@@ -1,7 +1,7 @@
 """What a file must be to serve as a matting network: proved by loading it and running it, not by its name.
 
 It is loaded in a process of its own, with bounded memory and time: the readers are native code, and a file from
-outside that makes them crash, hang or fill the memory must not take the program along.
+outside that makes them crash, hang or fill the memory must not take the program down with it.
 """
 
 import json
@@ -57,7 +57,7 @@ def check_matting_model(path: Path, shown_as: str = "") -> None:
     try:
         kind, problem, mend = json.loads(done.stdout)
     except ValueError as error:
-        raise ModelError(f"{name} makes the program that loads it crash (code {done.returncode}).", mend) from error
+        raise ModelError(f"{name} crashes the program that loads it (code {done.returncode}).", mend) from error
     raise (EngineError if kind == "engine" else ModelError)(problem, mend)
 
 
@@ -124,7 +124,7 @@ def _check_signature(model: Any, name: str) -> None:
     if not fits:
         found = f"inputs {[str(shape) for shape in inputs]}, outputs {[str(shape) for shape in outputs]}"
         raise ModelError(
-            f"{name} is no portrait matting network ({found}).",
+            f"{name} is not a portrait matting network ({found}).",
             "It must have one input N×3×H×W with free H and W, and one output N×1×H×W.",
         )
 
@@ -132,7 +132,7 @@ def _check_signature(model: Any, name: str) -> None:
 def _check_matte(matte: Any, size: tuple[int, int], name: str) -> None:
     if matte.shape != (1, 1, *size):
         raise ModelError(
-            f"{name} answers a picture of {size[0]}×{size[1]} with {matte.shape}, not with (1, 1, height, width).",
+            f"{name} returns {matte.shape} for a picture of {size[0]}×{size[1]}, not (1, 1, height, width).",
             "Import a network whose output is the matte at the picture's size.",
         )
     low, high = float(matte.min()), float(matte.max())

@@ -1,4 +1,4 @@
-"""ModelStore: which models there are, where their files lie, and that they are what they should be."""
+"""ModelStore: which models there are, where their files are, and whether they are intact."""
 
 import errno
 import hashlib
@@ -85,11 +85,11 @@ class ModelStore:
         entry = self._entry(name)
         if entry.needs:
             raise ModelError(
-                f"The model '{name}' is a PyTorch checkpoint, which is no model to run yet.",
-                f"Fetch it with `models get {name}`, then make one of it with `models import FILE`.",
+                f"The model '{name}' is a PyTorch checkpoint, which cannot be run as it is.",
+                f"Download it with `models get {name}`, then convert it with `models import FILE`.",
             )
         if entry.int8_of:
-            raise ModelError(f"The model '{name}' is the int8 form of another.", f"Choose {entry.int8_of}.")
+            raise ModelError(f"The model '{name}' is the int8 form of another model.", f"Choose {entry.int8_of}.")
         if problem := self._problem(entry):
             raise ModelError(problem, _restore(entry))
         return entry
@@ -128,7 +128,7 @@ class ModelStore:
         if entry.path is not None and not self._problem(entry):
             return entry.path
         if entry.origin != "download":
-            raise ModelError(f"The model '{name}' is not one that can be downloaded.", _restore(entry))
+            raise ModelError(f"The model '{name}' cannot be downloaded.", _restore(entry))
         destination = self._user / entry.file
         download(entry.source, destination, entry.sha256, entry.size_bytes, progress)
         return destination
@@ -138,7 +138,7 @@ class ModelStore:
 
         name: what to call it, [a-z0-9_-]; by default made from the file's name. The same file twice is no error.
         Raises ModelError if the file does not fit, would run code, needs the `train` extra or the name is taken,
-        UsageError for a name that is none, and for a file that is not there.
+        UsageError for an invalid name, and for a missing file.
         """
         name = _checked_name(name if name is not None else self._default_name(path))
         if not path.exists():
@@ -146,7 +146,7 @@ class ModelStore:
         suffix = path.suffix.lower()
         if suffix not in (".onnx", *TORCH_SUFFIXES):
             raise ModelError(
-                f"{path.name} is not an .onnx file, and no checkpoint either.",
+                f"{path.name} is neither an .onnx file nor a checkpoint.",
                 "Import a released MODNet: .onnx or .ckpt.",
             )
         return self._take(name, path.name, {}, lambda copy: _make_onnx(path, copy))
@@ -167,7 +167,7 @@ class ModelStore:
         name, number = _checked_name(wanted), 1
         while name in taken:
             if exactly:
-                raise UsageError(f"There is a model '{name}' already.", "Choose another name.")
+                raise UsageError(f"A model named '{name}' already exists.", "Choose another name.")
             number += 1
             name = _checked_name(f"{wanted}-{number}")
         return name
@@ -176,7 +176,7 @@ class ModelStore:
         """Delete a model of the user's own. Raises UsageError for any other one, ModelError if it cannot be deleted."""
         entry = self._entry(name)
         if entry.origin != "user":
-            raise UsageError(f"The model '{name}' is not one that you added.", "It stays.")
+            raise UsageError(f"You did not add the model '{name}'.", "Only models that you added can be removed.")
         # The list first: a file that nobody lists does no harm, and a listed one without a file does.
         others = tuple(other for other in read_manifest(self._user) if other.name != name)
         write_manifest(self._user, others)
@@ -221,7 +221,7 @@ class ModelStore:
                 return taken
             if taken.sha256 != sha256 or taken.origin != "user":
                 raise ModelError(
-                    f"There is a model '{name}' already.",
+                    f"A model named '{name}' already exists.",
                     "Rename the file, for example to my-model.onnx, and try again.",
                 )
         check_matting_model(copy, source)
@@ -256,7 +256,9 @@ class ModelStore:
             return f"The model file {entry.path} cannot be read ({error.strerror})."
         if found == entry.sha256:
             return ""
-        return f"The model file {entry.path} is damaged or replaced (SHA-256 {found[:12]}…, not {entry.sha256[:12]}…)."
+        return (
+            f"The model file {entry.path} is damaged or was replaced (SHA-256 {found[:12]}…, not {entry.sha256[:12]}…)."
+        )
 
     def _sha256(self, path: Path) -> str:
         status = path.stat()
@@ -275,7 +277,8 @@ def model_name(stem: str) -> str:
 def _checked_name(name: str) -> str:
     if not re.fullmatch(NAME_PATTERN, name) or DEVICE_NAMES.match(name):
         raise UsageError(
-            f"'{name}' is not a model's name.", "Use 1 to 64 of a-z, 0-9, _ and -, beginning with a letter or digit."
+            f"'{name}' is not a valid model name.",
+            "Use 1 to 64 of a-z, 0-9, _ and -, beginning with a letter or digit.",
         )
     return name
 
@@ -302,7 +305,7 @@ def _copy_onnx(path: Path, copy: Path) -> None:
 
 def _restore(entry: ModelEntry) -> str:
     if entry.origin == "shipped":
-        return f"Restore it with: git checkout -- models/{entry.file} (or install Mattecam anew)."
+        return f"Restore it with: git checkout -- models/{entry.file} (or reinstall Mattecam)."
     if entry.origin == "download":
-        return f"Fetch it with: {own_command(f'models get {entry.name}')}"
+        return f"Download it with: {own_command(f'models get {entry.name}')}"
     return f"Import it again: {own_command(f'models import {entry.source or entry.file}')}"

@@ -1,7 +1,7 @@
 """A look at an .onnx file's bytes before any library loads it: what points out of the file, or asks for too much.
 
 It reads protobuf's wire format and the few messages of onnx.proto that hold tensors and graphs; the package onnx is
-not needed, and nothing is allocated that the file only declares.
+not needed, and nothing that the file merely declares is allocated.
 """
 
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ _LOWEST_SIGNED = 1 << 63
 
 
 class _Malformed(Exception):
-    """The bytes are no protobuf."""
+    """The bytes are not protobuf."""
 
 
 def scan_onnx(path: Path, shown_as: str = "") -> None:
@@ -77,7 +77,7 @@ def _check_tensor(message: memoryview, name: str) -> None:
     for number, value in _fields(message):
         if number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value != 0):
             raise ModelError(
-                f"{name} keeps weights in other files, which a model from outside may not name.",
+                f"{name} keeps weights in other files, which an imported model may not refer to.",
                 "Save it as one file: onnx.save(model, path, save_as_external_data=False).",
             )
         if number == _DIMS:

@@ -69,7 +69,7 @@ def find_pairs(folder: Path, layout: str = AUTO) -> PairSet:
                 return _match(candidate, *folders)
     every = [" + ".join(f"{name}/" for name in names) for one in candidates for names in FOLDERS[one]]
     wanted = ", ".join(dict.fromkeys(every))
-    raise UsageError(f"{folder} has no folders in the layout '{layout}'.", f"Name them as one of: {wanted}.")
+    raise UsageError(f"{folder} does not have the folders of the layout '{layout}'.", f"Name them as one of: {wanted}.")
 
 
 def read_pair(pair: Pair) -> tuple[Image, Alpha]:
@@ -99,14 +99,18 @@ def read_clip(clip: Clip) -> Iterator[tuple[Image, Alpha]]:
     for image in read_frames(clip.frames):
         matte = next(mattes, None)
         if matte is None:
-            raise UsageError(f"{clip.mattes} has {count} mattes, and {clip.frames} has more frames.", "Cut them alike.")
+            raise UsageError(
+                f"{clip.mattes} has {count} mattes, but {clip.frames} has more frames.", "Cut both to the same length."
+            )
         _check_sizes(image, matte, clip.frames, clip.mattes)
         yield image, _as_matte(matte)
         count += 1
     if next(mattes, None) is not None:
-        raise UsageError(f"{clip.frames} has {count} frames, and {clip.mattes} has more mattes.", "Cut them alike.")
+        raise UsageError(
+            f"{clip.frames} has {count} frames, but {clip.mattes} has more mattes.", "Cut both to the same length."
+        )
     if not count:
-        raise MediaError(f"The clip {clip.frames} has no picture that can be read.", "Give another one.")
+        raise MediaError(f"The clip {clip.frames} has no readable picture.", "Give another clip.")
 
 
 def read_frames(path: Path) -> Iterator[Image]:
@@ -142,17 +146,19 @@ def _match(layout: str, images: Path, mattes: Path, backgrounds: Path | None = N
         matte_stem = stem if stem in partners or not numbered else stem.rpartition("_")[0]
         matte = partners.get(matte_stem)
         if matte is None:
-            raise UsageError(f"{image} has no matte {mattes / matte_stem}.*.", "Add it, or take the picture out.")
+            raise UsageError(f"{image} has no matte {mattes / matte_stem}.*.", "Add it, or remove the picture.")
         unused.pop(matte_stem, None)
         if _is_clip(image) != _is_clip(matte):
-            raise UsageError(f"One of {image} and {matte} is a clip, and the other a picture.", "Give two of a kind.")
+            raise UsageError(
+                f"One of {image} and {matte} is a clip, and the other is a picture.", "Give two of the same kind."
+            )
         if _is_clip(image):
             _check_frame_names(image, matte)
             clips.append(Clip(stem, image, matte))
         else:
             pairs.append(Pair(stem, image, matte))
     if unused:
-        raise UsageError(f"{next(iter(unused.values()))} has no picture in {images}.", "Add it, or take the matte out.")
+        raise UsageError(f"{next(iter(unused.values()))} has no picture in {images}.", "Add it, or remove the matte.")
     if not pairs and not clips:
         raise UsageError(f"The folder {images} has no pictures or clips.", "Give one with JPEG or PNG files.")
     if backgrounds is not None:
@@ -163,7 +169,7 @@ def _match(layout: str, images: Path, mattes: Path, backgrounds: Path | None = N
 def _over_backgrounds(pairs: list[Pair], folder: Path) -> Iterator[Pair]:
     backgrounds = list(_by_stem(folder).values())
     if not backgrounds:
-        raise UsageError(f"The folder {folder} has no pictures.", "Add backgrounds.")
+        raise UsageError(f"The folder {folder} has no pictures.", "Add pictures to use as backgrounds.")
     each = max(1, len(backgrounds) // max(1, len(pairs)))
     for number, pair in enumerate(pairs):
         for turn in range(each):
@@ -177,13 +183,15 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     try:
         paths = sorted(folder.iterdir())
     except OSError as error:
-        raise MediaError(f"The folder {folder} cannot be read ({error.strerror}).", "Mend its permissions.") from error
+        raise MediaError(f"The folder {folder} cannot be read ({error.strerror}).", "Fix its permissions.") from error
     for path in paths:
         if path.name.startswith(".") or not (path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES):
             continue
         stem = path.name if path.is_dir() else path.stem
         if stem in found:
-            raise UsageError(f"{found[stem].name} and {path.name} in {folder} have one name.", "Rename one of them.")
+            raise UsageError(
+                f"{found[stem].name} and {path.name} in {folder} have the same name.", "Rename one of them."
+            )
         found[stem] = path
     return found
 
@@ -204,14 +212,14 @@ def _check_frame_names(frames: Path, mattes: Path) -> None:
     for lonely, other in ((names.keys() - partners, mattes), (partners.keys() - names, frames)):
         if lonely:
             path = {**names, **partners}[min(lonely)]
-            raise UsageError(f"{path} has no partner in {other}.", "Add it, or take the frame out.")
+            raise UsageError(f"{path} has no partner in {other}.", "Add it, or remove the frame.")
 
 
 def _check_sizes(image: Image, matte: Image | Alpha, image_path: Path, matte_path: Path) -> None:
     if image.shape[:2] != matte.shape[:2]:
         (h, w), (matte_h, matte_w) = image.shape[:2], matte.shape[:2]
         raise UsageError(
-            f"{image_path} is {w}×{h}, and its matte {matte_path} is {matte_w}×{matte_h}.", "Give them one size."
+            f"{image_path} is {w}×{h}, but its matte {matte_path} is {matte_w}×{matte_h}.", "Make both the same size."
         )
 
 

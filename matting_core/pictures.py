@@ -18,7 +18,7 @@ LARGEST = 1 << 28
 def read_image(path: Path) -> Image:
     """A picture file as uint8 H×W×3 BGR, turned upright by its EXIF orientation; its own alpha is dropped.
 
-    Raises MediaError if it is missing, unreadable or no picture.
+    Raises MediaError if it is missing, unreadable or not a picture.
     """
     try:
         data = np.frombuffer(read_bounded(path, LARGEST), np.uint8)  # cv2.imread cannot open every file name on Windows
@@ -28,9 +28,9 @@ def read_image(path: Path) -> Image:
         image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     except cv2.error as error:
         reason = "it has too many pixels" if "IMAGE_PIXELS" in error.err else error.err
-        raise MediaError(f"The picture {path} cannot be decoded ({reason}).", "Choose a smaller one.") from error
+        raise MediaError(f"The picture {path} cannot be decoded ({reason}).", "Choose a smaller picture.") from error
     if image is None:
-        raise MediaError(f"The file {path} is no picture that can be read.", "Use a JPEG, PNG or WebP file.")
+        raise MediaError(f"The file {path} is not a readable picture.", "Use a JPEG, PNG or WebP file.")
     return cast(Image, image)
 
 
@@ -44,7 +44,7 @@ def write_image(path: Path, image: Array) -> None:
     except cv2.error:
         done = False
     if not done:
-        raise MediaError(f"'{path.suffix}' is no picture format that can be written.", "Use .png or .jpg.")
+        raise MediaError(f"Pictures cannot be written in the format '{path.suffix}'.", "Use .png or .jpg.")
     try:
         write_atomically(path, data.tobytes())
     except OSError as error:

@@ -32,12 +32,12 @@ def pack(graph: bytes, weights: bytes) -> bytes:
 
 
 def read_quantised(openvino: Any, core: Any, path: Path) -> Any:
-    """The openvino.Model in the file; nothing is unpacked to the disk. Raises ModelError for a file that is none."""
+    """The openvino.Model in the file; nothing is unpacked to the disk. Raises ModelError for any other file."""
     try:
         graph, weights = _unpack(path)
         return core.read_model(graph, openvino.Tensor(np.frombuffer(weights, np.uint8)))
     except (OSError, EOFError, KeyError, ValueError, TypeError, zlib.error, zipfile.BadZipFile, RuntimeError) as error:
-        raise ModelError(f"{path.name} is damaged or is no quantised model.", "Get the file anew.") from error
+        raise ModelError(f"{path.name} is damaged or is not a quantised model.", "Download the file again.") from error
 
 
 def _unpack(path: Path) -> tuple[bytes, bytes]:
@@ -54,7 +54,7 @@ def _unpack_part(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:
     if part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise zipfile.BadZipFile("packed in a way that Mattecam does not use")
     if part.file_size > LARGEST:
-        raise ModelError(f"{path.name} is too large for a quantised model.", "Get the file anew.")
+        raise ModelError(f"{path.name} is too large for a quantised model.", "Download the file again.")
     with archive.open(part) as file:
         # Not read(): that unpacks all there is before it looks at the declared size, which may be a lie.
         data = b"".join(iter(lambda: file.read(1 << 20), b""))

@@ -34,12 +34,12 @@ UNREADABLE = (av.FFmpegError, OSError, ValueError, ArithmeticError, LookupError,
 def open_video(path: Path) -> tuple[Any, Any]:
     """The av container of a video file and its picture stream, neither of which can reach another file.
 
-    Raises MediaError for what is missing, is no plain file, or is no video.
+    Raises MediaError for what is missing, not a regular file, or not a video.
     """
     container = None
     try:
         open_regular(path).close()
-        # Named by the protocol, or 'http:…' would be an address, and a plain 'a:b.mp4' no file.
+        # Named by the protocol, or 'http:…' would be an address, and a plain 'a:b.mp4' not a file.
         container = av.open(f"file:{path}", options=_OPTIONS, metadata_errors="replace")
         stream = container.streams.video[0]
         if stream.codec_context is None:
@@ -51,7 +51,7 @@ def open_video(path: Path) -> tuple[Any, Any]:
     except UNREADABLE as error:
         if container is not None:
             container.close()
-        raise MediaError(f"The file {path} is no video that can be read.", "Choose another file.") from error
+        raise MediaError(f"The file {path} is not a readable video.", "Choose another file.") from error
     return container, stream
 
 
@@ -67,7 +67,9 @@ def decoded(frames: Iterator[Any], path: Path) -> Iterator[Any]:
         yield from frames
     except UNREADABLE as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
-        raise MediaError(f"The video {path} is damaged ({reason}).", "Repair or cut it.") from error
+        raise MediaError(
+            f"The video {path} is damaged ({reason}).", "Repair it, or cut the damaged part off."
+        ) from error
 
 
 def colour_matrix(tag: int, height: int) -> Colorspace:

@@ -12,7 +12,7 @@ from matting_core.video_decode import UNREADABLE, decoded, frame_rate, open_vide
 class VideoLoop:
     """Decodes a video over and over, on the caller's thread. `fps` is the file's own rate; `fit` shapes each picture.
 
-    Raises MediaError where the file is missing, is no video, or yields no picture.
+    Raises MediaError where the file is missing, is not a video, or yields no picture.
     """
 
     def __init__(self, path: Path, fit: Callable[[Image], Image] = lambda image: image) -> None:
@@ -27,7 +27,7 @@ class VideoLoop:
         self._first: tuple[Image, float] | None = self._pull()
         if self._first is None:
             self.close()
-            raise MediaError(f"The video {path} has no picture that can be read.", "Choose another file.")
+            raise MediaError(f"The video {path} has no readable picture.", "Choose another file.")
 
     def next(self) -> tuple[Image, float]:
         """The next picture (uint8 H×W×3 BGR, upright, fitted) and its due time in seconds since the first.
@@ -42,7 +42,7 @@ class VideoLoop:
             self._rewind()
             item = self._pull()
         if item is None:
-            raise MediaError(f"The video {self.path} stopped being readable.", "Choose another file.")
+            raise MediaError(f"The video {self.path} can no longer be read.", "Choose another file.")
         return item
 
     def close(self) -> None:

@@ -1,8 +1,8 @@
-"""Lists every package that the app pulls in, with version and licence, and fails on a licence nobody has looked at.
+"""Lists every package that the app pulls in, with version and licence, and fails on a licence that nobody has reviewed.
 
 .venv/bin/python scripts/audit.py
 
-Then asks pip-audit for known holes, where it is installed and its database is reachable; says loudly where not.
+Then asks pip-audit for known vulnerabilities, where it is installed and can reach its database; says so where not.
 NOTICE says what the licences ask for.
 """
 
@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-# Words that a licence's name may have; a name none of which fits is refused.
+# Words that a licence's name may have; a name that has none of them is refused.
 ALLOWED = re.compile(
     r"\b(MIT|BSD|Apache|PSF|Python Software Foundation|ISC|Zlib|Unlicense|CC0|MPL|Mozilla|HPND|LGPL|0BSD)\b",
     re.IGNORECASE,
@@ -73,8 +73,8 @@ def problem(name: str, text: str) -> str:
 
 
 def known_holes() -> tuple[bool, str]:
-    """Whether pip-audit found none, and what to say. Not being able to ask is no failure."""
-    not_asked = "AUDIT: known holes were NOT looked up:"
+    """Whether pip-audit found none, and what to say. Not being able to ask is not a failure."""
+    not_asked = "AUDIT: known vulnerabilities were NOT checked:"
     try:
         done = subprocess.run(
             [sys.executable, "-m", "pip_audit", "--progress-spinner", "off", "--local", "--skip-editable"],
@@ -86,17 +86,17 @@ def known_holes() -> tuple[bool, str]:
     except subprocess.TimeoutExpired:
         return True, f"{not_asked} pip-audit did not answer within {AUDIT_S} s."
     if done.returncode == 0:
-        return True, "pip-audit knows of no hole."
+        return True, "pip-audit knows of no vulnerability."
     if "No module named" in done.stderr:
         return True, f"{not_asked} pip-audit is not installed (pip install pip-audit)."
     if "known vulnerabilit" in done.stderr and "Found" in done.stderr:
-        return False, f"pip-audit found holes:\n{done.stdout}"
+        return False, f"pip-audit found vulnerabilities:\n{done.stdout}"
     last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
     return True, f"{not_asked} the database cannot be reached ({last})."
 
 
 def main() -> int:
-    """Print the list; 1 if a licence is not settled, or a hole is known."""
+    """Print the list; 1 if a licence is not settled, or a vulnerability is known."""
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

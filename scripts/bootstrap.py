@@ -58,7 +58,7 @@ def in_one_sentence() -> Iterator[None]:
     except SetupError as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
-        print("Stopped before all was set up. Run it again to go on.", file=sys.stderr)
+        print("Stopped before the set-up was complete. Run it again to continue.", file=sys.stderr)
         sys.exit(130)  # as app.cli, which cannot be imported yet, and shells have it
 
 
@@ -115,7 +115,7 @@ def _install_system_packages() -> None:
 
 
 def _install_virtual_screen() -> None:
-    """Xvfb only widens the tests, so going on without it is no failure."""
+    """Xvfb only widens the tests, so going on without it is not a failure."""
     missing = [package for program, package in XVFB.items() if shutil.which(program) is None]
     if sys.platform.startswith("linux") and missing:
         try:
@@ -129,7 +129,7 @@ def _apt_install(packages: Sequence[str]) -> None:
     if shutil.which("apt-get") is None:
         raise SetupError(
             f"System libraries are missing; Debian calls their packages {' '.join(packages)}. "
-            "Install your system's packages of that kind, then run this again."
+            "Install the packages of your system that hold them, then run this again."
         )
     prefix = _root_prefix()
     if prefix is None:
@@ -185,7 +185,9 @@ def _install(build: str, extras: Sequence[str]) -> None:
         _write_stamp([chosen, *extras])
         return
     if chosen == "cuda" and not build:
-        say("The GPU build could not be installed; going on with the CPU build. To try again: scripts/start.py --cuda")
+        say(
+            "The GPU build could not be installed; continuing with the CPU build. To try again: scripts/start.py --cuda"
+        )
         if _install_build("cpu", extras):
             _write_stamp(["cpu", *extras])
             return
@@ -204,7 +206,7 @@ def _install_build(build: str, extras: Sequence[str]) -> bool:
         subprocess.run([*pip, "uninstall", "-y", "-q", *BUILDS.values()], check=False)
     size = "a download of about 3 GB, for NVIDIA GPUs" if build == "cuda" else "a download of about 300 MB"
     if any(_is_installed(package) for package in BUILDS.values()):
-        say("Bringing Mattecam's packages to what is wanted now.")
+        say("Updating Mattecam's packages.")
     else:
         say(f"Installing Mattecam's packages ({size}); this happens once.")
     quiet = [] if sys.stderr.isatty() else ["--quiet"]

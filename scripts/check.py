@@ -1,4 +1,4 @@
-"""Runs every check that is no test, and fails if one of them does: python3 scripts/check.py"""
+"""Runs every check that is not a test, and fails if one of them fails: python3 scripts/check.py"""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Measures what one sees: flicker, lag, colour at the rim, and the time each step of the blend takes.
+"""Measures what a viewer sees: flicker, lag, colour at the rim, and the time each step of the blend takes.
 
 .venv/bin/python scripts/measure_quality.py --clip VIDEO --cutouts FOLDER --backgrounds FOLDER [--json]
 
@@ -87,7 +87,7 @@ def read_cutout(path: Path) -> Cutout:
     """A picture with its own alpha, fitted whole to the canvas, standing on its lower edge."""
     image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None or image.ndim != 3 or image.shape[2] != 4 or image.dtype != np.uint8:
-        raise MediaError(f"The picture {path} has no alpha of its own.", "Give cut-outs as RGBA PNG files.")
+        raise MediaError(f"The picture {path} has no alpha channel.", "Give cut-outs as RGBA PNG files.")
     alpha = image[..., 3].astype(np.float32) / 255
     colours = image[..., :3] * alpha[..., None]
     scale = min(WIDTH / image.shape[1], HEIGHT / image.shape[0])

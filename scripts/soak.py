@@ -1,4 +1,4 @@
-"""Runs the real pipeline for long, samples what could grow, and fails if it does.
+"""Runs the real pipeline for a long time, samples what could grow, and fails if it does.
 
 .venv/bin/python scripts/soak.py --seconds N --report FOLDER [--source demo|CLIP] [--network real|fake] [--preset NAME]
     [--engine NAME] [--fps N] [--background SPEC] [--every S] [--warm-up S]
@@ -187,7 +187,7 @@ def _conclude(soak: Soak, options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description="Run the pipeline for long and fail if something grows.")
+    parser = argparse.ArgumentParser(description="Run the pipeline for a long time and fail if something grows.")
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--report", required=True, metavar="FOLDER")
     parser.add_argument("--source", default="demo", help="'demo' or a clip")

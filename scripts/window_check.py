@@ -77,7 +77,7 @@ def use(window: "MainWindow", output: Watched) -> None:
     assert output.newest is not None
     person = output.newest[360:700, 400:880].astype(int)
     if abs(person - START_RGB[::-1]).max(2).mean() < 30:
-        raise SystemExit("window check: nobody stands before the background")
+        raise SystemExit("window check: nobody stands in front of the background")
     options, tiles = window.panel.gallery.options, window.panel.gallery.tiles
     QTest.mouseClick(options.swatches.buttons()[0], left)
     until(lambda: output.corner() == green, "the colour changed live by a click")

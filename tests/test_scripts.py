@@ -240,7 +240,10 @@ def test_a_setup_error_is_one_sentence_and_exit_code_1(
 
 
 def test_ctrl_c_in_setting_up_is_one_sentence(
-    bootstrap: ModuleType, scripts: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
+    bootstrap: ModuleType,
+    scripts: Callable[[str], ModuleType],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     start = scripts("start")
 
@@ -248,8 +251,10 @@ def test_ctrl_c_in_setting_up_is_one_sentence(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(bootstrap, "prepare", stop)
-    with pytest.raises(SystemExit, match="Run it again"):
+    with pytest.raises(SystemExit) as caught:
         start.main([])
+    assert caught.value.code == 130
+    assert "Run it again" in capsys.readouterr().err
 
 
 def test_the_tests_with_pytorch_install_it_first(

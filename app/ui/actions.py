@@ -19,7 +19,9 @@ class Actions(QObject):
         self._window, self._store = window, store
         self.add_background = self._make(self.tr("Add background…"), "Ctrl+O", "add")
         self.snapshot = self._make(self.tr("Snapshot"), "Ctrl+S", "snapshot")
-        self.record = self._make(self.tr("Record"), "Ctrl+R", "record", checkable=True)
+        self.record = self._make(
+            self.tr("Record"), "Ctrl+R", "record", checkable=True, more=self.tr("Record the picture, without sound")
+        )
         self.pause = self._make(self.tr("Hide me"), "Ctrl+P", "pause", checkable=True)
         self.virtual_camera = self._make(self.tr("Virtual camera"), "Ctrl+E", checkable=True)
         self.restart = self._make(self.tr("Restart camera and engine"), "Ctrl+Shift+R")
@@ -97,13 +99,13 @@ class Actions(QObject):
         action.toggled.connect(show)
         show()
 
-    def _make(self, text: str, shortcut: str, icon: str = "", checkable: bool = False) -> QAction:
+    def _make(self, text: str, shortcut: str, icon: str = "", checkable: bool = False, more: str = "") -> QAction:
         action = QAction(text, self)
         action.setCheckable(checkable)
         if shortcut:
             action.setShortcut(QKeySequence(shortcut))
             keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
-            action.setToolTip(f"{text.rstrip('…')} ({keys})")
+            action.setToolTip(f"{more or text.rstrip('…')} ({keys})")
         if icon:
             set_icon(action, icon)
             action.setObjectName(icon)

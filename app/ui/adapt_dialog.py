@@ -102,7 +102,7 @@ class AdaptDialog(QDialog):
             self.tr(
                 "Mattecam records you for {0} seconds, learns your room from that, and keeps what it learnt only if it "
                 "measures better. The recording stays on this computer and is deleted afterwards. Learning takes "
-                "up to a quarter of an hour; your call goes on meanwhile.\n\n"
+                "up to a quarter of an hour; your call continues meanwhile.\n\n"
                 "Sit as you do in a call. You will be told what to do."
             ).format(round(RECORD_S)),
             go=self.tr("Record"),
@@ -162,10 +162,10 @@ class AdaptDialog(QDialog):
 
     def _task(self, at_s: float) -> str:
         tasks = (
-            self.tr("Sit as in a call. Look at the screen, then around."),
-            self.tr("Turn to the left and to the right, and lean forwards and back."),
+            self.tr("Sit as you do in a call. Look at the screen, then look around."),
+            self.tr("Turn left and right, and lean forwards and back."),
             self.tr("Raise your hands and move them, as when you talk."),
-            self.tr("Go out of the picture and come back."),
+            self.tr("Move out of the picture and come back."),
         )
         return tasks[min(len(tasks) - 1, int(at_s / RECORD_S * len(tasks)))]
 
@@ -215,7 +215,7 @@ class AdaptDialog(QDialog):
         if result is None:
             self._page(problem, close=self.tr("Close"))
         elif not result["kept"]:
-            text = self.tr("Your model already fits this room: learning made it no better, so everything stays.")
+            text = self.tr("Your model already fits this room: learning did not improve it, so nothing has changed.")
             self._page(f"{text}\n\n{result['reason']}", close=self.tr("Close"))
         else:
             assert self._recording is not None
@@ -230,8 +230,8 @@ class AdaptDialog(QDialog):
         self._pairs = pairs
         before, after = (self._result[key]["disagreement"] for key in ("before", "after"))
         text = self.tr(
-            "Better: on pictures that it did not learn from, the parts of the network disagree by {0} % less. "
-            "Drag the divider to compare. You can go back at any time under Quality and speed."
+            "The adapted model is better: on pictures that it did not learn from, the parts of the network disagree "
+            "by {0} % less. Drag the divider to compare. You can go back at any time under Quality and speed."
         ).format(round(100 * (1 - after / before)))
         self._page(text, go=self.tr("Keep"), close=self.tr("Discard"), picture=bool(pairs))
         self.resize(max(self.width(), 720), 620)

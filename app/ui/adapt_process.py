@@ -71,7 +71,7 @@ class AdaptProcess(QObject):
         result: dict[str, Any] | None = None
         if code == 0 and answer:
             result = json.loads(answer[-1])
-        self._end(result, self._said or self.tr("Adapting stopped unexpectedly; the log says more."))
+        self._end(result, self._said or self.tr("Adapting stopped unexpectedly; the log has the details."))
 
     def _failed(self, error: QProcess.ProcessError) -> None:
         if error is QProcess.ProcessError.FailedToStart:

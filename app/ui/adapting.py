@@ -19,7 +19,7 @@ class Adapting(QObject):
         self.dialog: AdaptDialog | None = None
 
     def open(self) -> None:
-        """Show the dialog, anew or again."""
+        """Show a new dialog, or the open one again."""
         if self.dialog is None:
             self.dialog = AdaptDialog(self._store, self._window)
             self.dialog.adapted.connect(self._use)

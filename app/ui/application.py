@@ -30,7 +30,7 @@ def run_window(settings: Settings, notices: Sequence[str]) -> int:
     check_display()
     lock = WindowLock()
     if not lock.take_or_call():
-        print("Mattecam is running already; its window comes to the front.")
+        print("Mattecam is already running; its window comes to the front.")
         return 0
     try:
         return _run(settings, notices, lock)

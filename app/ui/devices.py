@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+import platformdirs
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QWidget
 
@@ -63,6 +64,7 @@ class CameraCard(Card):
         self.source = MutedLabel()
         self.body.addWidget(self.source)
         self.mirror = Switch(self.tr("Mirror the picture"))
+        self.mirror.setToolTip(self.tr("Others see it mirrored, too"))
         bind_button(store, self.mirror, "mirror")
         self.body.addWidget(self.mirror)
         self.camera.activated.connect(self._chosen)
@@ -79,7 +81,7 @@ class CameraCard(Card):
         states = {
             "starting": self.tr("Opening…"),
             "waiting": self.tr("Waiting for the camera"),
-            "resting": self.tr("Closed while nobody watches"),
+            "resting": self.tr("Closed while nobody is watching"),
         }
         no_break = status.source.replace(" fps", "\u00a0fps")
         self.source.say(no_break or states.get(status.capture, self.tr("Not running")))
@@ -109,7 +111,7 @@ class CameraCard(Card):
             self._store.change(camera=value)
             return
         self._show(self._store.settings)
-        dialog = QFileDialog(self, self.tr("Use a file as the camera"))
+        dialog = QFileDialog(self, self.tr("Use a file as the camera"), str(platformdirs.user_videos_path()))
         patterns = " ".join(f"*{suffix}" for suffix in sorted(IMAGE_SUFFIXES | VIDEO_SUFFIXES))
         dialog.setNameFilter(self.tr("Pictures and videos") + f" ({patterns})")
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
@@ -135,7 +137,7 @@ class CameraFormatSection(Section):
         bind_button(store, self.mjpeg, "camera_mjpeg")
         for row in (labelled(self.tr("Size"), self.frame_size), labelled(self.tr("Frame rate"), self.rate), self.mjpeg):
             self.body.addWidget(row)
-        note = self.tr("A camera may give something else; what it gives is shown under its name.")
+        note = self.tr("A camera may deliver something else; what it delivers is shown under its name.")
         self.body.addWidget(MutedLabel(note))
 
 

@@ -3,6 +3,7 @@
 from functools import partial
 from pathlib import Path
 
+import platformdirs
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QImage, QKeyEvent
 from PySide6.QtWidgets import QAbstractItemView, QFileDialog, QListView, QListWidget, QListWidgetItem, QWidget
@@ -71,7 +72,7 @@ class Gallery(Card):
         self.set_title(self.tr("Background"))
         self.body.setContentsMargins(14, 6, 14, 14)  # the buttons make the head high already
         self.add_button = flat_button("add", self.tr("Add a picture or video"))
-        self.remove_button = flat_button("remove", self.tr("Put this background into the bin"))
+        self.remove_button = flat_button("remove", self.tr("Move this background to the bin"))
         self.add_button.clicked.connect(self.choose_files)
         self.remove_button.clicked.connect(self.remove_current)
         self.head.addWidget(self.add_button)
@@ -92,7 +93,7 @@ class Gallery(Card):
         self.tiles.blockSignals(True)
         self.tiles.clear()
         self._own.clear()
-        keyed = self.tr("Green, for other programs to key out: a camera has no transparency")
+        keyed = self.tr("Green, for other programs to key out: a virtual camera has no transparency")
         for text, spec, kind, tip in (
             (self.tr("Blur"), f"blur:{self._last_blur}", "blur", ""),
             (self.tr("Colour"), f"color:{self._last_colour}", "color", ""),
@@ -108,7 +109,7 @@ class Gallery(Card):
                 item.setData(PICTURE, self._thumbnails[entry.path])
             else:
                 self._request_thumbnail(entry)
-        self._add_tile(self.tr("None"), "none", "none").setToolTip(self.tr("Your room is seen as it is"))
+        self._add_tile(self.tr("None"), "none", "none").setToolTip(self.tr("Your room is visible as it is"))
         self.tiles.fit()
         self.tiles.blockSignals(False)
         self._show(self._store.settings)
@@ -121,7 +122,8 @@ class Gallery(Card):
     def choose_files(self) -> None:
         """Ask for files without holding up the window."""
         patterns = " ".join(f"*{suffix}" for suffix in sorted(SUFFIXES))
-        dialog = QFileDialog(self, self.tr("Add backgrounds"), "", self.tr("Pictures and videos") + f" ({patterns})")
+        start = str(platformdirs.user_pictures_path())
+        dialog = QFileDialog(self, self.tr("Add backgrounds"), start, self.tr("Pictures and videos") + f" ({patterns})")
         dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.filesSelected.connect(lambda names: self.add_files([Path(name) for name in names]))

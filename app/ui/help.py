@@ -23,8 +23,8 @@ def shortcuts_dialog(actions: Iterable[QAction], parent: QWidget) -> QDialog:
     )
     rest = translate(
         "Help",
-        "Tab moves on, Space switches, arrow keys move a slider, choose a background, or drag the divider of the "
-        "before-and-after view; Delete removes a background of your own.",
+        "Tab moves to the next control, Space switches it, arrow keys move a slider, choose a background, or drag the "
+        "divider of the before-and-after view; Delete removes a background that you added.",
     )
     title = translate("Help", "Keyboard shortcuts")
     return _dialog(title, (f"<table cellspacing='4'>{rows}</table>", escape(rest)), parent)

@@ -56,7 +56,7 @@ class BackgroundLibrary:
         """
         if source.suffix.lower() not in SUFFIXES:
             raise MediaError(
-                f"{source.name} is no picture or video that can be a background.", f"Use one of {_list(SUFFIXES)}."
+                f"{source.name} is not a picture or video that can be a background.", f"Use one of {_list(SUFFIXES)}."
             )
         try:
             self.own_folder.mkdir(parents=True, exist_ok=True)
@@ -73,16 +73,17 @@ class BackgroundLibrary:
     def remove(self, entry: LibraryEntry) -> None:
         """Put one of the user's own into the system's bin, or delete it where there is none.
 
-        MediaError if neither can be done.
+        Raises MediaError if neither is possible.
         """
         if not entry.own:
-            raise MediaError(f"{entry.name} came with Mattecam and stays.")
+            raise MediaError(f"{entry.name} comes with Mattecam and cannot be removed.")
         try:
             if not QFile(str(entry.path)).moveToTrash():
                 entry.path.unlink(missing_ok=True)
         except OSError as error:
             raise MediaError(
-                f"{entry.path.name} cannot be removed ({error.strerror}).", "Close what uses the file and try again."
+                f"{entry.path.name} cannot be removed ({error.strerror}).",
+                "Close the program that uses the file, then try again.",
             ) from error
 
     def _place_for(self, source: Path) -> Path:

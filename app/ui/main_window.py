@@ -173,7 +173,7 @@ class MainWindow(QMainWindow):
         if status.paused:
             badges.append((self.tr("Hidden: nobody sees you"), BADGE_RED))
         elif self.store.settings.shows_the_room:
-            badges.append((self.tr("Your room is seen"), BADGE_RED))
+            badges.append((self.tr("Your room is visible"), BADGE_RED))
         if self._recording_since is not None:
             minutes, seconds = divmod(int(time.monotonic() - self._recording_since), 60)
             badges.append((f"● {minutes}:{seconds:02}", BADGE_RED))

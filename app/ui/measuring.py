@@ -1,4 +1,4 @@
-"""MeasureRow: has the processor's fastest arithmetic measured, at the first start by itself and then by a button."""
+"""MeasureRow: measures the processor's fastest arithmetic, automatically at the first start and later by a button."""
 
 import json
 import logging
@@ -96,7 +96,7 @@ class MeasureRow(QWidget):
         except (ValueError, KeyError, IndexError, TypeError) as error:
             log.warning("the measurement gave no result: %s", error)
         log.warning("measuring failed: %s", said)
-        self.found.say(self.tr("Measuring did not work; the usual arithmetic is used."))
+        self.found.say(self.tr("Measuring failed; the usual arithmetic is used."))
 
     def _failed(self, error: QProcess.ProcessError) -> None:
         if error is QProcess.ProcessError.FailedToStart:

@@ -1,4 +1,4 @@
-"""The notice bar: what went wrong and what mends it, in a line above the picture; never a dialog."""
+"""The notice bar: what went wrong and how to fix it, in a line above the picture; never a dialog."""
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QAccessible, QAccessibleEvent, QFontDatabase
@@ -65,7 +65,7 @@ class NoticeCard(QFrame):
         return texts
 
     def _detail(self, text: str) -> QPlainTextEdit:
-        """What a report of the fault needs: it scrolls within a few lines, so that the picture keeps its room."""
+        """The details for a report of the fault: it scrolls within a few lines, so that the picture keeps its room."""
         detail = QPlainTextEdit(text)
         detail.setObjectName("detail")
         detail.setAccessibleName(self.tr("Details"))

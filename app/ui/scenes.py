@@ -11,7 +11,7 @@ LONGEST_NAME = 40
 
 
 class ScenesSection(Section):
-    """Lists the saved scenes; saves the looks of now under a name."""
+    """Lists the saved scenes; saves the current look under a name."""
 
     def __init__(self, store: SettingsStore, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -28,7 +28,7 @@ class ScenesSection(Section):
         self.name.setPlaceholderText(self.tr("Name of a new scene"))
         self.name.setAccessibleName(self.tr("Name of a new scene"))
         self.save_button = QPushButton(self.tr("Save"))
-        self.save_button.setAccessibleName(self.tr("Save the looks as a scene"))
+        self.save_button.setAccessibleName(self.tr("Save the current look as a scene"))
         self.save_button.setEnabled(False)
         self.name.textChanged.connect(lambda text: self.save_button.setEnabled(bool(text.strip())))
         self.name.returnPressed.connect(self._save)

@@ -63,7 +63,9 @@ class QualitySection(Section):
         self.preset, self.engine, self.model = Combo(), Combo(), Combo()
         names = preset_names()
         presets = [(f"{names.get(name, name)} ({preset.long_side} px)", name) for name, preset in PRESETS.items()]
-        fill_combo(self.preset, [(self.tr("Automatic (holds the rate)"), AUTO_PRESET), *presets], store.settings.preset)
+        fill_combo(
+            self.preset, [(self.tr("Automatic (keeps the frame rate)"), AUTO_PRESET), *presets], store.settings.preset
+        )
         known = {
             "auto": self.tr("Automatic"),
             "cuda": self.tr("NVIDIA GPU (CUDA)"),
@@ -97,18 +99,18 @@ class QualitySection(Section):
 
     def _add_limits(self, store: SettingsStore) -> None:
         self.fps_cap, self.load_limit = Combo(), Slider(LEAST_LOAD, NO_LIMIT)
-        caps = [(self.tr("As the camera"), 0), *((f"{rate} fps", rate) for rate in FPS_CAPS)]
+        caps = [(self.tr("Same as camera"), 0), *((f"{rate} fps", rate) for rate in FPS_CAPS)]
         fill_combo(self.fps_cap, caps, store.settings.fps_cap)
         bind_combo(store, self.fps_cap, "fps_cap")
         bind_slider(store, self.load_limit, "load_limit")
         self.load_limit.setToolTip(
-            self.tr("Leaves room for a game: how much of the processor, or of the GPU, Mattecam may use")
+            self.tr("How much of the processor or the GPU Mattecam may use; what is left is free for a game")
         )
-        self.body.addWidget(labelled(self.tr("Frames at most"), self.fps_cap))
-        self.body.addWidget(slider_row(self.tr("Use at most"), self.load_limit, self._percent))
+        self.body.addWidget(labelled(self.tr("Frame rate limit"), self.fps_cap))
+        self.body.addWidget(slider_row(self.tr("Load limit"), self.load_limit, self._percent))
 
     def _percent(self, value: int) -> str:
-        return self.tr("all") if value >= NO_LIMIT else f"{value} %"
+        return self.tr("none") if value >= NO_LIMIT else f"{value} %"
 
     def show_status(self, status: Status) -> None:
         """Say which preset and provider really run, and what the preset auto did last."""
@@ -145,8 +147,8 @@ class OutputSection(Section):
         self.body.addWidget(labelled(self.tr("Size"), self.frame_size))
         self.body.addWidget(labelled(self.tr("Frame rate"), self.rate))
         self.body.addWidget(labelled(self.tr("Device"), self.device))
-        self.body.addWidget(MutedLabel(self.tr("These three take effect when Mattecam is started again.")))
-        self.rest = Switch(self.tr("Close the camera while nobody watches"))
+        self.body.addWidget(MutedLabel(self.tr("These three take effect after Mattecam restarts.")))
+        self.rest = Switch(self.tr("Close the camera while nobody is watching"))
         bind_button(store, self.rest, "rest_unwatched")
         self.body.addWidget(self.rest)
         store.changed.connect(self._show)
@@ -162,7 +164,7 @@ def _signed(pixels: int) -> str:
 
 
 def model_names() -> list[str]:
-    """Every model that is known here."""
+    """Every model that can be chosen: that is here and needs nothing done to it first."""
     from matting_core.model_store import ModelStore
 
-    return [model.name for model in ModelStore().list() if not model.int8_of]
+    return [model.name for model in ModelStore().list() if model.installed and not model.needs and not model.int8_of]

@@ -20,7 +20,7 @@ def preset_names() -> dict[str, str]:
 
 
 def overlay_texts(status: Status) -> tuple[str, str]:
-    """What is measured, as tables in HTML: all of it, lower than wide so that a face stays free; and for a small
+    """What is measured, as tables in HTML: all of it, wider than high so that a face stays visible; and for a small
     picture only what matters most.
     """
     stats = status.stats
@@ -33,19 +33,21 @@ def overlay_texts(status: Status) -> tuple[str, str]:
     ]
     counts = [
         (translate("Statistics", "Engine"), f"{status.provider or status.engine or '–'} {input_size(status)}".rstrip()),
-        (translate("Statistics", "Preset"), _preset(status)),
-        (translate("Statistics", "Processor used"), f"{status.processor_share:.0%}"),
+        (translate("Statistics", "Preset"), preset_names().get(status.preset, status.preset or "–")),
+        (translate("Statistics", "Processor use"), f"{status.processor_share:.0%}"),
         (translate("Statistics", "Dropped"), str(stats.dropped)),
         (translate("Statistics", "Repeated"), str(stats.repeated)),
         (translate("Statistics", "Slates"), str(stats.slates)),
     ]
+    if status.switches:
+        counts.insert(2, (translate("Statistics", "Last change"), status.switches[-1].why))
     times = [
         (name, f"{stats.stages[stage].p50_ms:.1f} / {stats.stages[stage].p95_ms:.1f} ms")
         for stage, name in _stages().items()
         if stage in stats.stages
     ]
     if times:
-        times.insert(0, (f"<b>{translate('Statistics', 'A frame takes')}</b>", "<b>p50 / p95</b>"))
+        times.insert(0, (f"<b>{translate('Statistics', 'Time per frame')}</b>", "<b>p50 / p95</b>"))
     return _beside(_table([*vital, *counts]), _table(times)), _table(vital)
 
 
@@ -57,7 +59,7 @@ def headline(status: Status) -> str:
         (status.paused, translate("Statistics", "Hidden: nobody sees you")),
         ("failed" in states, translate("Statistics", "Stopped")),
         (status.capture == "waiting", translate("Statistics", "Waiting for the camera")),
-        (status.capture == "resting", translate("Statistics", "Resting: nobody watches")),
+        (status.capture == "resting", translate("Statistics", "Resting: nobody is watching")),
         ("starting" in states, translate("Statistics", "Starting…")),
         (waits, translate("Statistics", "Waiting for the background")),
         (all(state == "running" for state in states), translate("Statistics", "Live")),
@@ -91,12 +93,6 @@ def _stages() -> dict[str, str]:
         "send": translate("Statistics", "Send"),
         "preview": translate("Statistics", "Preview"),
     }
-
-
-def _preset(status: Status) -> str:
-    """What runs, and the last change with its reason."""
-    name = preset_names().get(status.preset, status.preset or "–")
-    return f"{name} ({status.switches[-1].why})" if status.switches else name
 
 
 def input_size(status: Status) -> str:

@@ -97,12 +97,15 @@ class SettingsStore(QObject):
     def save_scene(self, name: str) -> None:
         """Keep the looks of now under that name, in place of an older scene of the same name."""
         self.change(scenes={**self._settings.scenes, name: self._settings.scene()})
+        if self._settings.shows_the_room:
+            told = self.tr("The scene {0} blurs the background: a scene never shows your room.").format(name)
+            self._board.post(Notice("scene", "info", told))
 
     def delete_scene(self, name: str) -> None:
         self.change(scenes={key: scene for key, scene in self._settings.scenes.items() if key != name})
 
     def close(self) -> Lane:
-        """Hand what is unsaved to the saving thread, and that thread to the caller, who joins it."""
+        """Hand unsaved changes to the saving thread, and return that thread for the caller to join."""
         self._timer.stop()
         self._save()
         self._lane.close()

@@ -32,7 +32,7 @@ def _picture(path: Path, size: QSize) -> QImage:
     image = reader.read()
     if image.isNull():
         raise MediaError(
-            f"{path.name} is no picture that can be read ({reader.errorString()}).", "Use a JPEG, PNG or WebP file."
+            f"{path.name} is not a readable picture ({reader.errorString()}).", "Use a JPEG, PNG or WebP file."
         )
     return image
 

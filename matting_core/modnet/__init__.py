@@ -22,7 +22,7 @@ def require_train_extra(purpose: str) -> None:
     missing = [name for name in EXTRA if importlib.util.find_spec(name) is None]
     if missing:
         raise ModelError(
-            f"{purpose} needs the `train` extra, of which {', '.join(missing)} cannot be found.",
-            "In Mattecam's folder, install it (on Linux several GB) with: "
+            f"{purpose} needs the `train` extra, but {', '.join(missing)} cannot be found.",
+            "In Mattecam's folder, install it (several GB on Linux) with: "
             f'"{sys.executable}" -m pip install -e ".[train]"',
         )

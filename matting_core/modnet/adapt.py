@@ -64,9 +64,9 @@ class AdaptOptions:
 
     def __post_init__(self) -> None:
         if not 1 <= self.epochs <= 1000:
-            raise UsageError(f"{self.epochs} epochs cannot be run.", "Give 1 to 1000; the paper takes 10.")
+            raise UsageError(f"{self.epochs} epochs cannot be run.", "Give 1 to 1000; the paper uses 10.")
         if self.seconds_limit is not None and not self.seconds_limit > 0:
-            raise UsageError(f"A limit of {self.seconds_limit} seconds leaves no time.", "Give a larger one.")
+            raise UsageError(f"A limit of {self.seconds_limit} seconds leaves no time.", "Give a larger limit.")
 
 
 class Split(NamedTuple):
@@ -164,9 +164,9 @@ def _with_person(
     runs = tuple(run for run in runs if run)
     if len(training) < FEWEST_FRAMES or not runs:
         raise UsageError(
-            f"A person is seen on only {len(shown)} of {len(asked)} pictures of it, too few to adapt to."
+            f"Only {len(shown)} of {len(asked)} pictures show a person, too few to adapt to."
             if shown
-            else "Nobody is seen in it, so there is nothing to adapt to.",
+            else "The clip shows nobody, so there is nothing to adapt to.",
             "Give a clip in which you sit or stand in your room.",
         )
     return Split(training, runs), len(asked) - len(shown)
@@ -188,7 +188,7 @@ def _plan(
     steps = int((options.seconds_limit - spent_s) / step_s)
     if steps < FEWEST_FRAMES:
         raise UsageError(
-            f"{options.seconds_limit:.0f} seconds are too few here.",
+            f"{options.seconds_limit:.0f} seconds are too few on this machine.",
             f"Give --seconds-limit {spent_s + options.epochs * FEWEST_FRAMES * step_s:.0f} or more.",
         )
     frames = min(len(training), max(FEWEST_FRAMES, steps // options.epochs))

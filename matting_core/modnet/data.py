@@ -166,7 +166,7 @@ class UnlabelledDataset(Dataset[Tensor]):
             frames = _thinned(small, most)
             self._items = [frames[index] for index in spread(len(frames), most)]
         if not self._items:
-            raise UsageError(f"{source} has no pictures that can be read.", "Give a video or a folder of pictures.")
+            raise UsageError(f"{source} has no readable pictures.", "Give a video or a folder of pictures.")
 
     def __len__(self) -> int:
         return len(self._items)

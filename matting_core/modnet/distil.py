@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return exit_code(lambda: _run(arguments))
     except KeyboardInterrupt:
-        print("Stopped. The same command goes on where this one was.", file=sys.stderr)
+        print("Stopped. Run the same command again to resume.", file=sys.stderr)
         return INTERRUPTED
 
 
@@ -120,7 +120,9 @@ def teach(
             written += 1
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
-        raise OutputError(f"{output} cannot be written ({reason}).", "Free space there.") from error
+        raise OutputError(
+            f"{output} cannot be written ({reason}).", "Free up disk space, or fix the folder's permissions."
+        ) from error
     finally:
         engine.close()
     return written, skipped
@@ -133,8 +135,9 @@ def merge(truth: Alpha, teacher: Alpha) -> Alpha:
     """
     if truth.shape != teacher.shape:
         raise UsageError(
-            f"A true matte is {truth.shape[1]}x{truth.shape[0]}, its picture {teacher.shape[1]}x{teacher.shape[0]}.",
-            "Give mattes of their pictures' sizes.",
+            f"A true matte is {truth.shape[1]}x{truth.shape[0]}, "
+            f"but its picture is {teacher.shape[1]}x{teacher.shape[0]}.",
+            "Give each matte the size of its picture.",
         )
     radius = max(1, round(BAND_SHARE * sum(truth.shape) / 2))
     trimap = make_trimap(truth.astype(np.float32) / np.float32(255), radius, radius)
@@ -143,7 +146,8 @@ def merge(truth: Alpha, teacher: Alpha) -> Alpha:
 
 def _parser() -> argparse.ArgumentParser:
     parser = CommandParser(
-        prog="python -m matting_core.modnet.distil", description="Let one model make the mattes that another learns."
+        prog="python -m matting_core.modnet.distil",
+        description="Let one model make the mattes that another learns from.",
     )
     parser.add_argument("output", type=Path, metavar="OUTPUT", help="a folder of its own, for pictures and mattes")
     parser.add_argument("photos", type=Path, nargs="+", metavar="PHOTOS", help="folders of pictures, maybe with mattes")

@@ -51,7 +51,7 @@ def _run(arguments: argparse.Namespace) -> dict[str, Any]:
 
     options = ExportOptions(arguments.precision, _size(arguments.size), arguments.opset)
     if options.size and not arguments.output:
-        raise UsageError("A model of a fixed size cannot join the store.", "Add: --output FILE.onnx")
+        raise UsageError("A model of a fixed size cannot be added to the store.", "Add: --output FILE.onnx")
     photos = _photos(arguments.photos) if arguments.photos else []
     model = load_network(weights).model
     if arguments.output:
@@ -82,7 +82,7 @@ def _size(text: str) -> tuple[int, int] | None:
         return None
     width, _, height = text.lower().partition("x")
     if not (width.isdecimal() and height.isdecimal()):
-        raise UsageError(f"'{text}' is no size.", "Write it as 512x288, width first.")
+        raise UsageError(f"'{text}' is not a size.", "Write it as 512x288, width first.")
     return int(height), int(width)
 
 
@@ -102,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("weights", type=Path, metavar="WEIGHTS", help="a checkpoint (.ckpt, .pt) or released .onnx")
     place = parser.add_mutually_exclusive_group()
-    place.add_argument("--name", help="what the store calls it; by default made from the file's name")
+    place.add_argument("--name", help="its name in the store; by default made from the file's name")
     place.add_argument("--output", type=Path, metavar="FILE", help="write here instead of into the store")
     parser.add_argument("--precision", default="fp32", choices=["fp32", "fp16"])
     parser.add_argument("--size", default="", metavar="WxH", help="fix the size, for example 512x288 (with --output)")

@@ -46,7 +46,9 @@ class ExportOptions:
         if self.opset not in OPSETS:
             raise UsageError(f"Opset {self.opset} cannot be written.", f"Choose {OPSETS[0]} to {OPSETS[-1]}.")
         if self.size is not None and (min(self.size) < MULTIPLE or any(side % MULTIPLE for side in self.size)):
-            raise UsageError(f"{self.size[1]}x{self.size[0]} fits no network.", "Both sides are multiples of 32.")
+            raise UsageError(
+                f"{self.size[1]}x{self.size[0]} does not fit the network.", "Both sides must be multiples of 32."
+            )
 
 
 class Parity(NamedTuple):
@@ -80,7 +82,7 @@ def export_network(
             part.replace(path)
     except OSError as error:
         raise ModelError(
-            f"The model {path} cannot be written ({error.strerror}).", "Free space or choose another folder."
+            f"The model {path} cannot be written ({error.strerror}).", "Free up disk space, or choose another folder."
         ) from error
     return parity
 
@@ -105,7 +107,7 @@ def _compare(reference: MODNet, path: Path, options: ExportOptions, photos: Sequ
     if not (parity.largest <= most and parity.mean <= mean):  # NaN compares false, and is refused
         raise ModelError(
             f"The exported {path.name} gives other mattes than PyTorch (by {parity.largest:.2g} at most, "
-            f"{parity.mean:.2g} on the mean), so it was not kept.",
+            f"{parity.mean:.2g} on average), so it was not kept.",
             "Export it in fp32, or report this with the weights.",
         )
     return parity

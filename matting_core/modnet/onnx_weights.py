@@ -62,7 +62,7 @@ def read_onnx(path: Path, config: ModnetConfig | None = None) -> tuple[MODNet, d
         layer = layers[place.name] if place.name in named else next(rest, None)
         if layer is None or not _put(state, place, layer):
             raise ModelError(
-                f"{path.name} holds another network than MODNet with {model.config} ('{place.name}' does not fit).",
+                f"{path.name} holds a network other than MODNet with {model.config} ('{place.name}' does not fit).",
                 "Choose a released MODNet in the ONNX format, or its checkpoint.",
             )
     if next(rest, None) is not None:
@@ -79,7 +79,7 @@ def _recognise(graph: Any, name: str) -> ModnetConfig:
     try:
         return ModnetConfig(detail_width=width, branches="slim")
     except UsageError as error:
-        raise ModelError(f"{name} holds another network than MODNet.", "Choose a released MODNet.") from error
+        raise ModelError(f"{name} holds a network other than MODNet.", "Choose a released MODNet.") from error
 
 
 def _read(path: Path) -> Any:
@@ -91,7 +91,7 @@ def _read(path: Path) -> Any:
     except OSError as error:
         raise ModelError(f"The model {path} cannot be read ({error.strerror}).", "Check the file.") from error
     except Exception as error:  # protobuf's decoding errors share no public base class
-        raise ModelError(f"{path.name} is no ONNX network.", "Get the file anew.") from error
+        raise ModelError(f"{path.name} is not an ONNX network.", "Download the file again.") from error
 
 
 def _layers(graph: Any) -> Iterator[Layer]:

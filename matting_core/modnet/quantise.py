@@ -66,13 +66,16 @@ def _run(arguments: argparse.Namespace) -> dict[str, Any]:
         mean = difference(core, plain, quantised, held_out)
     if not mean <= LARGEST_MEAN:
         raise ModelError(
-            f"The int8 model's mattes differ by {mean:.4f} on the mean, more than {LARGEST_MEAN}, so it was not kept.",
+            f"The int8 model's mattes differ by {mean:.4f} on average, more than {LARGEST_MEAN}, so it was not kept.",
             "Give more pictures, or ones more like the camera's.",
         )
     try:
         write_atomically(arguments.output, data)
     except OSError as error:
-        raise ModelError(f"{arguments.output} cannot be written ({error.strerror}).", "Free space there.") from error
+        raise ModelError(
+            f"{arguments.output} cannot be written ({error.strerror}).",
+            "Free up disk space, or fix the folder's permissions.",
+        ) from error
     return {
         "path": str(arguments.output),
         "sha256": hashlib.sha256(data).hexdigest(),
@@ -139,7 +142,9 @@ def _blobs(folder: Path, layout: str, size: tuple[int, int], pictures: int) -> t
     held_out = chosen[::HELD_OUT]
     learnt = [pair for number, pair in enumerate(chosen) if number % HELD_OUT]
     if not learnt or not held_out:
-        raise UsageError(f"{folder} has {len(found)} pictures, too few.", "Give at least two; two hundred are good.")
+        raise UsageError(
+            f"{folder} has {len(found)} pictures, too few.", "Give at least two; two hundred is a good number."
+        )
     samples = MattingDataset(learnt, size, SEED, camera=WebcamLook())
     seen = [samples[(0, index)].image.numpy()[None] for index in range(len(samples))]
     return seen, [to_blob(shrink(webcam_crop(*read_pair(pair), size), size)) for pair in held_out]
@@ -164,7 +169,7 @@ def webcam_crop(image: Image, matte: Alpha, size: tuple[int, int]) -> Image:
 def _size(text: str) -> tuple[int, int]:
     width, _, height = text.lower().partition("x")
     if not (width.isdecimal() and height.isdecimal()) or int(width) % MULTIPLE or int(height) % MULTIPLE:
-        raise UsageError(f"'{text}' is no size.", f"Write it as 512x288; both sides are multiples of {MULTIPLE}.")
+        raise UsageError(f"'{text}' is not a size.", f"Write it as 512x288; both sides are multiples of {MULTIPLE}.")
     return int(height), int(width)
 
 

@@ -122,7 +122,7 @@ def _do(step: Step, output: Path) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = CommandParser(
-        prog="python -m matting_core.modnet.recipe", description="Make the fast preset's network anew."
+        prog="python -m matting_core.modnet.recipe", description="Make the fast preset's network from scratch."
     )
     parser.add_argument("output", type=Path, metavar="OUTPUT", help="a folder of its own")
     parser.add_argument(
@@ -133,7 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--cutouts", type=Path, required=True, metavar="DIR", help="people with soft mattes, to sharpen by"
     )
-    parser.add_argument("--list", action="store_true", help="print the steps' commands and do nothing")
+    parser.add_argument("--list", action="store_true", help="only print the commands of the steps")
     return parser
 
 

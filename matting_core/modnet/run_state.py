@@ -98,14 +98,14 @@ def training_part(path: Path) -> dict[str, Any]:
     content = read_checkpoint(path)
     training = content.get("training")
     if content.get("format") != FORMAT or not isinstance(training, dict) or "optimiser" not in training:
-        raise ModelError(f"{path} is no checkpoint of a training run.", "Resume a run that Mattecam wrote.")
+        raise ModelError(f"{path} is not a checkpoint of a training run.", "Resume a run that Mattecam wrote.")
     return training
 
 
 def diverged(step: int) -> ModelError:
     """The error of a run whose weights or loss are no numbers any more."""
     return ModelError(
-        f"The network is no longer made of numbers at step {step}.",
+        f"The network holds values that are not numbers at step {step}.",
         "Lower optimiser.learning_rate, or set optimiser.gradient_clip.",
     )
 
@@ -119,8 +119,9 @@ def _check_identity(path: Path, written: Mapping[str, Any], wanted: Mapping[str,
     for key in sorted({*written, *wanted}):
         if written.get(key) != wanted.get(key):
             raise UsageError(
-                f"{path} is of another run: there {key} is {written.get(key)!r}, here {wanted.get(key)!r}.",
-                f"Set it back, or start anew in another folder, maybe from its weights: --set network.weights={path}",
+                f"{path} belongs to another run: there {key} is {written.get(key)!r}, here {wanted.get(key)!r}.",
+                "Set it back, or start a new run in another folder, maybe from these weights: "
+                f"--set network.weights={path}",
             )
 
 

@@ -85,12 +85,14 @@ def _run(arguments: argparse.Namespace) -> dict[str, Any]:
     from matting_core.modnet.weights import load_network, save_checkpoint
 
     if arguments.long_side % MULTIPLE or arguments.long_side < MULTIPLE:
-        raise UsageError(f"A long side of {arguments.long_side} fits no network.", f"Give a multiple of {MULTIPLE}.")
+        raise UsageError(
+            f"A long side of {arguments.long_side} does not fit the network.", f"Give a multiple of {MULTIPLE}."
+        )
     if arguments.pictures < 1:
-        raise UsageError(f"From {arguments.pictures} pictures nothing can be measured.", "Give --pictures 100.")
+        raise UsageError(f"Nothing can be measured from {arguments.pictures} pictures.", "Give --pictures 100.")
     loaded = load_network(arguments.checkpoint)
     if not loaded.has_heads:
-        raise UsageError(f"{arguments.checkpoint.name} is no checkpoint of a training run.", "Give its best.ckpt.")
+        raise UsageError(f"{arguments.checkpoint.name} is not a checkpoint of a training run.", "Give its best.ckpt.")
     pairs = find_pairs(arguments.pairs, arguments.layout).pairs
     if not pairs:
         raise UsageError(f"{arguments.pairs} has clips only.", "Give a folder of pictures and mattes.")

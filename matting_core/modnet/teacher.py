@@ -74,7 +74,7 @@ class Teacher:
             taken.load_state_dict(state)
         except RuntimeError as error:  # PyTorch's, of shapes
             raise ModelError(
-                f"{self._name} has another backbone or context than the network to train.",
+                f"{self._name} has a different backbone or context from the network to train.",
                 "Set network.backbone_width and network.context to its own.",
             ) from error
 

@@ -60,7 +60,7 @@ def run(config: TrainConfig, resume: bool = False, talks: bool = True) -> "Outco
 
     if holds_run(config.output) and not resume:
         raise UsageError(
-            f"{config.output} already holds a run.", "Add --resume to go on with it, or choose another output."
+            f"{config.output} already holds a run.", "Add --resume to continue it, or choose another output."
         )
     data = load_data(config)
     if data.skipped and talks:

@@ -142,7 +142,7 @@ def load_config(source: str, overrides: Sequence[str] = ()) -> TrainConfig:
         for key in keys[:-1]:
             section = section.setdefault(key, {})
             if not isinstance(section, dict):
-                raise UsageError(f"{'.'.join(keys)} cannot be set: {key} is no section.", "See docs/research.md.")
+                raise UsageError(f"{'.'.join(keys)} cannot be set: {key} is not a section.", "See docs/research.md.")
         section[keys[-1]] = value
     try:
         return TrainConfig.model_validate(content)
@@ -162,7 +162,7 @@ def _read(source: str) -> dict[str, Any]:
     except OSError as error:
         raise UsageError(f"The config {source} cannot be read ({error.strerror}).", "Check the path.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"The config {source} is no TOML ({error}).", "Mend that line.") from error
+        raise UsageError(f"The config {source} is not valid TOML ({error}).", "Fix that line.") from error
 
 
 def _explained(source: str, error: ValidationError) -> UsageError:

@@ -85,7 +85,7 @@ def _backgrounds(folder: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     problems = [_problem(path) for path in files]
     good = tuple(path for path, problem in zip(files, problems, strict=True) if not problem)
     if not good:
-        raise UsageError(f"The folder {folder} has no pictures that can be read.", "Give one with backgrounds.")
+        raise UsageError(f"The folder {folder} has no readable pictures.", "Give one with backgrounds.")
     return good, tuple(filter(None, problems))
 
 

@@ -20,17 +20,21 @@ from matting_core.modnet.train_config import NetworkConfig, OptimiserConfig, Tra
 def check_teacher(network: NetworkConfig, steadiness: float) -> None:
     """Raise UsageError unless teacher, branches and steadiness go together."""
     if steadiness and not network.teacher:
-        raise UsageError("Only a teacher knows the matte of a moment later.", "Set network.teacher, or steadiness = 0.")
+        raise UsageError(
+            "Steadiness needs a teacher, which knows the matte of a moment later.",
+            "Set network.teacher, or steadiness = 0.",
+        )
     if (network.teacher is not None) != (network.branches == "slim"):
         raise UsageError(
-            "A slim network has a teacher, and no other has one.",
+            "A slim network needs a teacher, and no other network takes one.",
             "Set network.branches = 'slim' and network.teacher, or neither.",
         )
     if network.teacher and network.backbone:
-        raise UsageError("A slim network has its teacher's backbone.", "Leave network.backbone out.")
+        raise UsageError("A slim network takes its teacher's backbone.", "Leave network.backbone out.")
     if network.teacher and network.norms == "frozen" and not network.weights:
         raise UsageError(
-            "What begins at random needs norms that learn.", "Set network.norms = 'train', or network.weights."
+            "A network that starts at random needs norms that learn.",
+            "Set network.norms = 'train', or network.weights.",
         )
 
 
@@ -62,7 +66,9 @@ def check_processes(config: TrainConfig, accelerator: Accelerator) -> None:
     """Raise UsageError unless the processes can share the config's batches and norms."""
     count = accelerator.num_processes
     if config.batch % count:
-        raise UsageError(f"A batch of {config.batch} cannot be shared by {count} processes.", "Set a multiple.")
+        raise UsageError(
+            f"A batch of {config.batch} cannot be shared by {count} processes.", f"Set a multiple of {count}."
+        )
     if count > 1 and config.network.norms != "frozen" and accelerator.device.type == "cpu":
         raise UsageError(
             "Several processes cannot share batch statistics on the CPU.",

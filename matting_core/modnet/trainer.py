@@ -93,7 +93,10 @@ class Trainer:
                         self._save()
                     bar.update()
         except OSError as error:  # TensorBoard's
-            raise OutputError(f"{config.output} cannot be written ({error.strerror}).", "Free space there.") from error
+            raise OutputError(
+                f"{config.output} cannot be written ({error.strerror}).",
+                "Free up disk space, or fix the folder's permissions.",
+            ) from error
         finally:
             if log:
                 log.close()

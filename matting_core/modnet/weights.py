@@ -65,7 +65,7 @@ def take_backbone(path: Path, model: MODNet) -> None:
     try:
         model.backbone.load_state_dict(load_network(path).model.backbone.state_dict())
     except RuntimeError as error:  # PyTorch's, of shapes
-        raise ModelError(f"{path.name} has another backbone.", "Set network.backbone_width to its own.") from error
+        raise ModelError(f"{path.name} has a different backbone.", "Set network.backbone_width to its own.") from error
 
 
 def save_checkpoint(path: Path, model: MODNet, training: Mapping[str, Any] | None = None) -> None:
@@ -86,7 +86,8 @@ def save_checkpoint(path: Path, model: MODNet, training: Mapping[str, Any] | Non
         write_atomically(path, data.getvalue())
     except OSError as error:
         raise ModelError(
-            f"The checkpoint {path} cannot be written ({error.strerror}).", "Free space or choose another folder."
+            f"The checkpoint {path} cannot be written ({error.strerror}).",
+            "Free up disk space, or choose another folder.",
         ) from error
 
 
@@ -104,9 +105,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
                 f"{path.name} holds more than weights: it asks to run code while it is read, so it was refused.",
                 "Get a file saved with torch.save(model.state_dict(), …) from a source that you trust.",
             ) from error
-        raise ModelError(f"{path.name} is damaged or is no PyTorch checkpoint.", "Get the file anew.") from error
+        raise ModelError(
+            f"{path.name} is damaged or is not a PyTorch checkpoint.", "Download the file again."
+        ) from error
     if not isinstance(content, dict) or not content:
-        raise ModelError(f"{path.name} holds no network's weights.", "Choose a MODNet checkpoint.")
+        raise ModelError(f"{path.name} does not hold the weights of a network.", "Choose a MODNet checkpoint.")
     return content
 
 
@@ -143,11 +146,11 @@ def _fill(model: MODNet, state: Mapping[str, Any], name: str) -> bool:
     odd += [key for key in missing if key not in missing_heads or missing_heads != heads]
     if odd:
         raise ModelError(
-            f"{name} holds another network than MODNet with {model.config} ('{odd[0]}' does not fit).",
+            f"{name} holds a network other than MODNet with {model.config} ('{odd[0]}' does not fit).",
             "Choose a released MODNet, or a checkpoint that Mattecam wrote.",
         )
     if not all(torch.isfinite(value).all() for value in state.values()):
-        raise ModelError(f"{name} holds weights that are no numbers.", "Get the file anew.")
+        raise ModelError(f"{name} holds weights that are not numbers.", "Download the file again.")
     model.load_state_dict(dict(state), strict=False)
     return has_heads
 

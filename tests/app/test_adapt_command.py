@@ -112,8 +112,8 @@ def test_what_is_no_better_leaves_everything_as_it_was(
     reason[0] = "It flickers more."
     assert adapt(clip, 2, None, None, None, False, store) == 0
     said = capsys.readouterr().out
-    assert said.startswith("The file 7.png is no picture.\nMeasured on 4 pictures")
-    assert "was not kept, and everything is as it was. It flickers more." in said
+    assert said.startswith("The file 7.png is no picture.\nMeasured on 4 held-out pictures")
+    assert "was not kept, and nothing has changed. It flickers more." in said
     assert "10.000 → 5.000" in said
     assert not (tmp_path / "user").exists()
 

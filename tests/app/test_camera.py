@@ -249,7 +249,7 @@ def test_a_virtual_camera_that_nobody_feeds_says_so(capture, cameras):
 
 @linux_only
 def test_a_device_that_is_no_camera_does_not_open():
-    with pytest.raises(SourceError, match="does not open as a camera"):
+    with pytest.raises(SourceError, match="cannot be opened as a camera"):
         webcam.Webcam(CameraInfo(0, "Null", "/dev/null", cv2.CAP_V4L2), Settings())
 
 

@@ -43,8 +43,8 @@ def test_the_version_is_that_of_the_project(capsys: pytest.CaptureFixture[str]) 
         (("run", "--camera", "demo", "--output", "null", "--size", "big"), "'big' is not a size"),
         (("bench", "--source", "nowhere.mp4"), "nowhere.mp4"),
         (("bench", "--size", "big"), "big"),
-        (("bench", "--compare", "--preset", "fast"), "bench --compare takes no --preset"),
-        (("bench", "--calibrate", "--seconds", "3"), "bench --calibrate takes no --seconds"),
+        (("bench", "--compare", "--preset", "fast"), "bench --compare does not take --preset"),
+        (("bench", "--calibrate", "--seconds", "3"), "bench --calibrate does not take --seconds"),
         (("models", "get", "nobody"), "nobody"),
         (("models", "import", "nowhere.onnx"), "nowhere.onnx"),
     ],
@@ -92,7 +92,7 @@ def test_the_preset_auto_is_told_to_be_for_live_pictures(
     with pytest.raises(SystemExit) as caught:
         main((*command, "--preset", "auto"))
     assert caught.value.code == 2
-    assert "live picture; choose fast, balanced, quality, ultra. Add --help" in capsys.readouterr().err
+    assert "live pictures only; choose fast, balanced, quality, ultra. Add --help" in capsys.readouterr().err
 
 
 def test_debug_shows_the_traceback() -> None:

@@ -85,7 +85,7 @@ def test_a_qt_that_does_not_count_right_is_named_with_its_mend(monkeypatch: pyte
     """As PySide6 6.12.0 on Python 3.11, where every call that answers nothing takes a reference from None."""
     left = iter((5000, 4900))
     monkeypatch.setattr(doctor_probe.sys, "getrefcount", lambda _thing: next(left))
-    with pytest.raises(MattecamError, match=r"PySide6-Essentials 6\.12\.0 does not count right on Python 3") as told:
+    with pytest.raises(MattecamError, match=r"PySide6-Essentials 6\.12\.0 miscounts references on Python 3") as told:
         doctor_probe._count_none("PySide6-Essentials 6.12.0")
     results = dict.fromkeys(PACKAGES, (True, "1.0", ""))
     results["PySide6-Essentials"] = (False, told.value.problem, told.value.mend)
@@ -154,7 +154,7 @@ def test_qt_is_tried_and_may_die_without_harm(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("DISPLAY", ":7654")
     finding = only(doctor_packages.check_display())
     assert finding.state == "wrong"
-    assert "died of signal" in finding.what
+    assert "killed by signal" in finding.what
 
 
 def test_a_probe_that_crashes_blames_what_it_was_trying(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +163,7 @@ def test_a_probe_that_crashes_blames_what_it_was_trying(monkeypatch: pytest.Monk
     monkeypatch.setattr(doctor_packages.subprocess, "run", lambda *_, **__: done)
     assert doctor_packages.probe("packages", ("a", "b", "c")) == {
         "a": (True, "1", ""),
-        "b": (False, "the process died of signal 11; bad instruction", ""),
+        "b": (False, "the process was killed by signal 11; bad instruction", ""),
         "c": (False, "not tried, because b ended the check", ""),
     }
 
@@ -173,7 +173,7 @@ def test_a_probe_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
         raise subprocess.TimeoutExpired("x", 180, output=b'{"trying": "a"}\n')
 
     monkeypatch.setattr(doctor_packages.subprocess, "run", hang)
-    assert doctor_packages.probe("engines", ("a",)) == {"a": (False, "no answer in 180 s", "")}
+    assert doctor_packages.probe("engines", ("a",)) == {"a": (False, "no answer within 180 s", "")}
 
 
 def test_the_shipped_network_runs_on_this_processor() -> None:

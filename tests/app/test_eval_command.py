@@ -186,7 +186,7 @@ def test_what_cannot_be_read_is_named_and_skipped(
     assert run(folder, "--json") == 1
     captured = capsys.readouterr()
     assert json.loads(captured.out.strip().splitlines()[-1])["metrics"] is None
-    assert "Nothing is measured." in captured.err
+    assert "Nothing was measured." in captured.err
 
 
 @pytest.mark.usefixtures("green")
@@ -194,12 +194,12 @@ def test_what_cannot_be_read_is_named_and_skipped(
     ("arguments", "code", "words"),
     [
         (("gone",), 2, "gone does not exist"),
-        (("empty",), 2, "no folders in the layout"),
+        (("empty",), 2, "does not have the folders of the layout"),
         (("set", "--layout", "amd"), 2, "merged/ + alpha/"),
         (("lonely",), 2, "a.png has no matte"),
         (("sizes",), 2, "its matte"),
         (("set", "--model", "nobody"), 2, "no model 'nobody'"),
-        (("set", "--report", "empty"), 2, "not the name of a page"),
+        (("set", "--report", "empty"), 2, "not a file name for an HTML page"),
         (("set", "--report", "page.pdf"), 2, "page.pdf"),
         (("set", "--report", "file/page.html"), 1, "page.html cannot be written"),
     ],

@@ -191,7 +191,7 @@ def test_a_frozen_person_becomes_a_slate_and_is_told(rig: Rig) -> None:
     rig.until(lambda: not rig.shows_person(), timeout_s=3.0)
     told = rig.notice("camera-frozen")
     assert told is not None
-    assert "same picture again and again" in told.problem
+    assert "keeps sending the same picture" in told.problem
     moves.set()
     rig.until(rig.shows_person)
     assert rig.notice("camera-frozen") is None

@@ -60,10 +60,10 @@ def test_a_disk_that_fills_up_ends_the_recording_and_nothing_else(
     film = tmp_path / "film.mp4"
     rig.until(rig.shows_person)
     pipeline.start_recording(film)
-    rig.until(lambda: "cannot go on" in str(rig.notice("recording")), timeout_s=60.0)
+    rig.until(lambda: "cannot continue" in str(rig.notice("recording")), timeout_s=60.0)
     told = rig.notice("recording")
     assert told is not None
-    assert (told.severity, "Free some space" in told.mend) == ("error", True)
+    assert (told.severity, "Free up disk space" in told.mend) == ("error", True)
     assert pipeline.status().recording == ""
     shown = pipeline.status().stats.shown
     rig.until(lambda: pipeline.status().stats.shown > shown + 10)  # the call goes on
@@ -103,10 +103,10 @@ def test_a_disk_that_fails_in_mid_recording_ends_it_with_its_own_reason(
     pipeline.start_recording(tmp_path / "film.mp4")
     rig.until(lambda: pipeline.status().recording != "")
     failing.set()
-    rig.until(lambda: "cannot go on" in str(rig.notice("recording")))
+    rig.until(lambda: "cannot continue" in str(rig.notice("recording")))
     told = rig.notice("recording")
     assert told is not None
-    assert told.problem == f"The recording film.mp4 cannot go on ({fault.strerror})."
+    assert told.problem == f"The recording film.mp4 cannot continue ({fault.strerror})."
     assert told.mend
     assert pipeline.status().recording == ""
     rig.until(rig.shows_person)
@@ -125,7 +125,7 @@ def test_a_disk_that_fills_up_under_a_run_to_a_file_ends_it_with_a_sentence(rig:
     rig.memory = RecordedToo(film)  # type: ignore[assignment]
     pipeline = rig.build()
     rig.until(lambda: pipeline.failure is not None, 60.0)
-    assert "The recording film.mp4 cannot go on" in str(pipeline.failure)
+    assert "The recording film.mp4 cannot continue" in str(pipeline.failure)
     assert pipeline.stop(2.0)
     assert frames_in(film) > 0
 
@@ -203,5 +203,5 @@ def test_a_recording_into_a_folder_that_is_not_there_says_so(rig: Rig, tmp_path:
     rig.until(lambda: rig.notice("recording") is not None)
     told = rig.notice("recording")
     assert told is not None
-    assert told.problem == f"There is no folder {tmp_path / 'gone'} for film.mp4."
+    assert told.problem == f"The folder {tmp_path / 'gone'} for film.mp4 does not exist."
     assert told.mend

@@ -23,5 +23,5 @@ def test_names_tell_the_time_and_are_never_taken(tmp_path: Path, monkeypatch: py
 
 def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "Videos").touch()
-    with pytest.raises(MediaError, match=r"The folder .*Videos cannot be made"):
+    with pytest.raises(MediaError, match=r"The folder .*Videos cannot be created"):
         new_file(tmp_path / "Videos", ".mp4")

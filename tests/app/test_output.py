@@ -55,7 +55,7 @@ def test_a_file_output_records(tmp_path):
     recording.send(CANVAS, None, 0.0)
     recording.close()
     assert (tmp_path / "a.mp4").stat().st_size > 0
-    with pytest.raises(OutputError, match=r"a\.mp4 exists"):
+    with pytest.raises(OutputError, match=r"a\.mp4 already exists"):
         open_output(str(tmp_path / "a.mp4"), (64, 48), 30)
 
 

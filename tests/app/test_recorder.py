@@ -84,13 +84,13 @@ def test_a_key_frame_comes_every_second_even_when_frames_are_few(tmp_path):
 def test_an_existing_file_is_never_overwritten(tmp_path):
     path = tmp_path / "mine.mp4"
     path.write_text("precious")
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         RecorderOutput(path, (64, 48), 30)
     assert path.read_text() == "precious"
 
 
 def test_a_folder_that_is_not_there_is_a_plain_sentence(tmp_path):
-    with pytest.raises(OutputError, match=r"There is no folder .*none for a\.mp4") as caught:
+    with pytest.raises(OutputError, match=r"The folder .*none for a\.mp4 does not exist") as caught:
         RecorderOutput(tmp_path / "none" / "a.mp4", (64, 48), 30)
     assert "folder" in caught.value.mend
 
@@ -126,7 +126,7 @@ def test_a_recording_whose_end_cannot_be_written_says_so_once(tmp_path):
 def test_a_recording_that_has_said_that_it_cannot_go_on_ends_quietly(tmp_path):
     recording = RecorderOutput(tmp_path / "a.mp4", (64, 48), 30)
     recording._container = FullAtTheEnd(recording._container)
-    with pytest.raises(OutputLost, match="cannot go on"):
+    with pytest.raises(OutputLost, match="cannot continue"):
         recording.send(np.zeros((48, 64, 3), np.uint8), None, 0.0)
     recording.close()
 
@@ -208,7 +208,7 @@ except OutputLost as error:
     )
     said, _ = child.communicate(timeout=60)
     assert child.returncode == 0
-    assert "The recording full.mp4 cannot go on (File too large)." in said
+    assert "The recording full.mp4 cannot continue (File too large)." in said
     assert "Traceback" not in said
     with av.open(str(path)) as container:
         assert next(container.decode(video=0)).width == 320

@@ -137,7 +137,7 @@ def test_a_run_that_never_showed_anybody_leaves_no_recording(
     assert not film.exists()
     film.write_text("mine")
     assert main([*LIVE[:3], "--output", str(film), "--background", "blur"]) == 1
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert film.read_text() == "mine"
 
 
@@ -168,7 +168,7 @@ def test_a_recording_that_cannot_be_taken_back_is_left(
 def test_a_background_that_is_gone_is_said_to_be_the_windows_choice(capsys: pytest.CaptureFixture[str]) -> None:
     settings_file.save(Settings(background="/gone/beach.jpg"))
     assert main([*LIVE[:5], "--seconds", "5"]) == 2
-    assert "beach.jpg does not exist. It is the window's choice" in capsys.readouterr().err
+    assert "beach.jpg does not exist. It was chosen in the window" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")

@@ -30,7 +30,8 @@ def test_that_the_room_was_shown_is_not_remembered() -> None:
     assert json.loads(settings_path().read_text())["background"] == "blur"
     settings, notices = load()
     assert (settings.background, settings.edge_shift, notices) == ("blur", -3, [])
-    assert settings.scenes["open"].background == "none", "who calls a scene by its name knows it"
+    assert settings.scenes["open"].background == "blur"
+    assert Settings(background="none", mirror=True).scene() == Scene(background="blur", mirror=True)
 
 
 def test_a_background_that_comes_along_is_found_where_mattecam_lies_now(tmp_path: Path) -> None:
@@ -96,7 +97,7 @@ def test_a_newer_file_is_kept_and_what_is_known_is_used(tmp_path: Path) -> None:
 
 
 def test_a_change_that_does_not_fit_names_the_setting() -> None:
-    with pytest.raises(UsageError, match=r"edge_shift cannot be 99: it is a number from -20 to 20\."):
+    with pytest.raises(UsageError, match=r"edge_shift cannot be 99: it must be a number from -20 to 20\."):
         Settings().changed(edge_shift=99)
     with pytest.raises(UsageError, match="background"):
         Settings().changed(background="blur:900")
@@ -104,7 +105,7 @@ def test_a_change_that_does_not_fit_names_the_setting() -> None:
 
 def test_a_cap_that_would_make_frames_stale_is_refused() -> None:
     assert Settings().changed(fps_cap=5).fps_cap == 5
-    with pytest.raises(UsageError, match="fps_cap cannot be 4: it is 0 for none"):
+    with pytest.raises(UsageError, match="fps_cap cannot be 4: it must be 0 for no limit"):
         Settings().changed(fps_cap=4)
     with pytest.raises(UsageError, match="load_limit"):
         Settings().changed(load_limit=3)

@@ -226,7 +226,7 @@ def test_a_device_that_vanishes_is_lost(fake, monkeypatch, tmp_path):
     camera._watch = output.NodeWatch(node)  # as for a name under /dev
     camera.send(canvas(), None, 0.0)
     node.unlink()
-    with pytest.raises(OutputLost, match="has gone away"):
+    with pytest.raises(OutputLost, match="has disappeared"):
         camera.send(canvas(), None, 0.1)
     assert len(fake.sent) == 1
 
@@ -254,7 +254,7 @@ def test_closing_twice_frees_once_and_sending_after_is_lost(fake):
 @pytest.mark.parametrize(
     ("told", "problem"),
     [
-        ("YU12:640x480@30/1\n", "held at 640x480"),
+        ("YU12:640x480@30/1\n", "holds the virtual camera Fake Camera at 640x480"),
         (f"YUYV:{SIZE[0]}x{SIZE[1]}@30/1\n", "in use by another program, which feeds it YUYV pictures"),
     ],
 )

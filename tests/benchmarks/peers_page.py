@@ -159,12 +159,12 @@ def _busy(percent: float) -> str:
 
 NOT_MEASURED = (
     "* Any GPU, and phones, for which MediaPipe is made.",
-    "* MODNet's webcam demo, which cuts the sides of a 16:9 picture off (672×512); its image rule sees all of it.",
-    "* Decoding, blending, colour at the rim and output, the same for all: `bench` and [quality.md](quality.md).",
-    "* Fine hair: the true mattes decide what IoU can show, and it looks at α > 0.5 alone.",
+    "* MODNet's webcam demo, which cuts off the sides of a 16:9 picture (672×512); its image demo sees all of it.",
+    "* Decoding, blending, colour at the rim and output, the same for all: see `bench` and [quality.md](quality.md).",
+    "* Fine hair: the true mattes limit what IoU can show, and it looks only at α > 0.5.",
 )
 
-PAGE = """# Beside its peers
+PAGE = """# Compared with its peers
 
 ![Frames a second of each contender as bars]({speed})
 
@@ -175,30 +175,30 @@ PAGE = """# Beside its peers
 One run on {date}: {processor}, {cores} of {all_cores} cores, {threads} threads each, no GPU.{busy}
 
 * **Speed**: {clip}. A frame's time is from its BGR picture to its alpha, both at 720p. Each contender runs in a
-  process of its own; they take turns, ten frames each (PyTorch two, as its mattes are those of ONNX Runtime). "× plain"
-  compares with "{baseline}" (512×288) in the same turn: median, least and most of the turns. CPU seconds are the whole
-  process's processor time while it mattes a frame.
-* **IoU**: mean overlap at α > 0.5 on {pictures}, each by the contender's own rule, one pass, without a past.
+  process of its own; they take turns, ten frames each (PyTorch two, since its mattes are those of ONNX Runtime).
+  "× plain" compares with "{baseline}" (512×288) in the same turn: median, least and most of the turns. CPU seconds are
+  the whole process's processor time while it mattes a frame.
+* **IoU**: mean overlap at α > 0.5 on {pictures}, each with the contender's own input size, one pass, no earlier frames.
 * **Flicker**: mean |Δα| from frame to frame where the picture changes by less than two levels ({still} of it), on the
   clip, at 512×288, as in [quality.md](quality.md). Mattecam's smoothing is on, as by default, and off in "unsmoothed";
-  RobustVideoMatting's memory is a part of its network.
-* **Inputs**: Mattecam and the plain MODNet by Mattecam's rule; MODNet's demo by the rule of its ONNX demo (shorter
-  side 512); MediaPipe stretched to its fixed size; RobustVideoMatting at the two ratios that its authors advise for
-  portraits at 720p (0.375) and 1080p (0.25), for other sizes with the same longer side inside.
-  All resample with the same code.
+  RobustVideoMatting's memory is part of its network.
+* **Input sizes**: Mattecam and the plain MODNet follow Mattecam's rule; MODNet's demo follows the rule of its ONNX demo
+  (shorter side 512); MediaPipe's picture is stretched to its fixed size. RobustVideoMatting uses the two ratios that
+  its authors advise for portraits at 720p (0.375) and 1080p (0.25); other picture sizes get the same longer side
+  inside. All resample with the same code.
 * {versions}
 
 Not measured:
 
 {absent}
 
-Regenerate the page (PyTorch comes with the extra `train`; RobustVideoMatting's weights are fetched for this measurement
-only, and MediaPipe's file is yours to bring):
+To regenerate the page (PyTorch comes with the extra `train`; RobustVideoMatting's weights are fetched for this
+measurement only; you supply MediaPipe's file):
 
 ```
 .venv/bin/python tests/benchmarks/peers.py --clip VIDEO --pairs FOLDER --mediapipe FILE --page \\
     --about-clip "a clip of …" --about-pairs "hand-masked …"
 ```
 
-`--page` alone draws it anew from the raw results, [peers.json](peers.json).
+`--page` alone redraws it from the raw results, [peers.json](peers.json).
 """

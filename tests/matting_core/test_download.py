@@ -117,7 +117,7 @@ def test_the_size_need_not_be_known(server: FileServer, target: Path) -> None:
 
 def test_a_cut_connection_leaves_a_part_that_the_next_try_resumes(server: FileServer, target: Path) -> None:
     server.cut_at = 300_000
-    with pytest.raises(ModelError, match="cut after") as caught:
+    with pytest.raises(ModelError, match="interrupted after") as caught:
         download(server.url, target, SHA256)
     assert "same command again" in caught.value.mend
     assert not target.exists()
@@ -150,7 +150,7 @@ def test_a_part_that_is_whole_already_is_put_in_place(server: FileServer, target
 def test_a_wrong_hash_keeps_nothing_and_spares_what_was_there(server: FileServer, target: Path) -> None:
     target.parent.mkdir()
     target.write_bytes(b"what the user had")
-    with pytest.raises(ModelError, match="not the expected file"):
+    with pytest.raises(ModelError, match="not send the expected file"):
         download(server.url, target, "0" * 64)
     assert target.read_bytes() == b"what the user had"
     assert not part(target).exists()
@@ -159,14 +159,14 @@ def test_a_wrong_hash_keeps_nothing_and_spares_what_was_there(server: FileServer
 def test_a_part_of_another_file_does_not_survive(server: FileServer, target: Path) -> None:
     target.parent.mkdir()
     part(target).write_bytes(b"\xff" * 5000)
-    with pytest.raises(ModelError, match="not the expected file"):
+    with pytest.raises(ModelError, match="not send the expected file"):
         download(server.url, target, SHA256, len(DATA))
     download(server.url, target, SHA256, len(DATA))
     assert target.read_bytes() == DATA
 
 
 def test_a_longer_file_than_pinned_is_refused(server: FileServer, target: Path) -> None:
-    with pytest.raises(ModelError, match="not the expected file"):
+    with pytest.raises(ModelError, match="not send the expected file"):
         download(server.url, target, hashlib.sha256(DATA[:1000]).hexdigest(), 1000)
     assert not any(target.parent.iterdir())
 
@@ -226,7 +226,7 @@ def test_two_downloads_of_one_file_do_not_mix(server: FileServer, target: Path) 
         other.write(DATA[:10])
         other.flush()
         fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(ModelError, match="being downloaded already"):
+        with pytest.raises(ModelError, match="already being downloaded"):
             download(server.url, target, SHA256)
     assert part(target).read_bytes() == DATA[:10]
 

@@ -177,5 +177,5 @@ def test_what_is_no_matte_is_refused(bad: float) -> None:
         def close(self) -> None:
             pass
 
-    with pytest.raises(InferenceFailed, match="no matte"):
+    with pytest.raises(InferenceFailed, match="not a matte"):
         checked_predict(Broken(), np.zeros((1, 3, 32, 32), np.float32))

@@ -96,7 +96,7 @@ def test_smoothing_comes_between_the_halves(tiny: Path) -> None:
     assert 0.2 < float(alpha.mean()) < 0.8, "what matte gave is the caller's own"
     with pytest.raises(ValueError, match="for a buffer of"):
         engine.compose(slot, np.zeros((32, 32), np.float32))
-    with pytest.raises(InferenceFailed, match="no matte"):
+    with pytest.raises(InferenceFailed, match="not a matte"):
         engine.compose(slot, np.full_like(alpha, np.nan))
     engine.close()
 
@@ -120,7 +120,7 @@ def test_no_frame_is_composed_with_the_alpha_of_another(tiny: Path) -> None:
     slot = load(engine, noise(1))
     engine.matte(slot)
     engine.compose(slot, everyone)
-    with pytest.raises(InferenceFailed, match="no matte"):
+    with pytest.raises(InferenceFailed, match="not a matte"):
         engine.compose(slot, np.full_like(everyone, np.nan))
     with pytest.raises(InferenceFailed, match="not been composed"):
         engine.collect(slot)
@@ -160,7 +160,7 @@ def test_one_thread_loads_while_another_composes(tiny: Path) -> None:
 def test_what_is_no_matte_gives_no_canvas(operators: tuple[str, ...], tmp_path: Path) -> None:
     """The warm-up's black frame is refused already: its alpha is the logarithm of −1, or −1 itself."""
     network = write_network(tmp_path / "bad.onnx", operators)
-    with pytest.raises(InferenceFailed, match="no matte"):
+    with pytest.raises(InferenceFailed, match="not a matte"):
         FusedEngine("cpu", network, SPEC)
 
 
@@ -187,7 +187,7 @@ def test_a_provider_that_leaves_nodes_to_the_processor_is_refused(tiny: Path, mo
     monkeypatch.setattr(
         "matting_core.engine_fused._providers", lambda *_: ["AzureExecutionProvider", "CPUExecutionProvider"]
     )
-    with pytest.raises(EngineError, match="cannot run the whole of a frame's way on Azure") as caught:
+    with pytest.raises(EngineError, match="cannot run the whole fused graph on Azure") as caught:
         FusedEngine("cuda", tiny, SPEC)
     assert caught.value.mend
 

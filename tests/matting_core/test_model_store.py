@@ -163,7 +163,7 @@ def test_import_twice_is_the_same_model_and_another_file_is_refused(store: Model
     first = store.import_file(source)
     assert store.import_file(source) == first
     write_network(source, operators=("ReduceMean", "Relu", "Sigmoid"))
-    with pytest.raises(ModelError, match="There is a model 'room' already"):
+    with pytest.raises(ModelError, match="A model named 'room' already exists"):
         store.import_file(source)
     assert store.find("room") == first
 
@@ -181,9 +181,9 @@ def test_an_imported_model_never_replaces_a_known_one(store: ModelStore, tmp_pat
         ({"operators": ("ReduceMean",)}, "alpha lies in 0 to 1"),
         ({"operators": ("ReduceMean", "Log")}, "alpha lies in 0 to 1"),
         ({"operators": ("Sigmoid",)}, r"\(1, 3, 64, 64\)"),
-        ({"shape": ("n", 1, "h", "w")}, "no portrait matting network"),
-        ({"shape": (1, 3, 512, 512)}, "no portrait matting network"),
-        ({"operators": ("Add", "ReduceMean", "Sigmoid"), "second_input": True}, "no portrait matting network"),
+        ({"shape": ("n", 1, "h", "w")}, "not a portrait matting network"),
+        ({"shape": (1, 3, 512, 512)}, "not a portrait matting network"),
+        ({"operators": ("Add", "ReduceMean", "Sigmoid"), "second_input": True}, "not a portrait matting network"),
     ],
 )
 def test_what_is_no_matting_network_is_refused(
@@ -223,13 +223,13 @@ def test_add_keeps_the_facts_it_is_given(store: ModelStore, tmp_path: Path) -> N
     assert (entry.source, entry.licence) == ("room.pt", "Apache-2.0")
     assert store.find("room").measured == {"largest_difference": 1e-5}
     assert file.exists(), "the given file stays"
-    with pytest.raises(UsageError, match="not a model's name"):
+    with pytest.raises(UsageError, match="not a valid model name"):
         store.add(file, "../x", "x")
 
 
 def test_files_that_are_none_are_refused(store: ModelStore, tmp_path: Path) -> None:
     (tmp_path / "x.zip").touch()
-    with pytest.raises(ModelError, match=r"not an \.onnx file"):
+    with pytest.raises(ModelError, match=r"neither an \.onnx file"):
         store.import_file(tmp_path / "x.zip")
     with pytest.raises(UsageError, match="does not exist"):
         store.import_file(tmp_path / "missing.onnx")
@@ -239,7 +239,7 @@ def test_files_that_are_none_are_refused(store: ModelStore, tmp_path: Path) -> N
     "name", ["../evil", "a/b", "a\\b", "", ".hidden", "-x", "A", "ü", "a b", "x\n", "con", "lpt1", "a" * 65]
 )
 def test_hostile_names_are_refused(store: ModelStore, tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match="not a model's name"):
+    with pytest.raises(UsageError, match="not a valid model name"):
         store.import_file(write_network(tmp_path / "x.onnx"), name)
     assert not (tmp_path / "user").exists()
 

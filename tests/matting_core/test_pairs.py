@@ -119,10 +119,10 @@ def test_a_matte_of_zeros_and_ones_is_stretched(tmp_path: Path) -> None:
         (("image/a.jpg", "matte/a.png", "image/lonely.jpg"), "lonely.jpg has no matte"),
         (("image/a.jpg", "matte/a.png", "matte/extra.png"), "extra.png has no picture"),
         (("image/a.jpg", "image/a.png", "matte/a.png"), "a.jpg and a.png"),
-        (("image/a.jpg", "matte/a/0.png"), "is a clip, and the other a picture"),
+        (("image/a.jpg", "matte/a/0.png"), "is a clip, and the other is a picture"),
         (("image/a/0.png", "image/a/1.png", "matte/a/0.png"), "1.png has no partner"),
         (("image/a/0.png", "matte/a/0.png", "matte/a/7.png"), "7.png has no partner"),
-        (("photos/a.jpg",), "no folders in the layout 'auto'"),
+        (("photos/a.jpg",), "does not have the folders of the layout 'auto'"),
         (("merged/girl_x.png", "alpha/boy.png"), "girl_x.png has no matte"),
     ],
 )
@@ -138,7 +138,7 @@ def test_wrong_use_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not exist"):
         find_pairs(tmp_path / "gone")
     for layout in LAYOUTS:
-        with pytest.raises(UsageError, match="no folders"):
+        with pytest.raises(UsageError, match="does not have the folders"):
             find_pairs(tmp_path, layout)
     (tmp_path / "image").mkdir()
     (tmp_path / "matte").mkdir()
@@ -151,7 +151,7 @@ def test_a_corrupt_file_is_a_media_error_and_another_size_a_usage_error(tmp_path
     (tmp_path / "matte/b.png").write_bytes(b"\x89PNG broken")
     write_image(tmp_path / "matte/a.png", MATTE[:, :-1])
     good, broken = find_pairs(tmp_path).pairs
-    with pytest.raises(UsageError, match=r"a\.png is 16×12, and its matte .*a\.png is 15×12"):
+    with pytest.raises(UsageError, match=r"a\.png is 16×12, but its matte .*a\.png is 15×12"):
         read_pair(good)
     with pytest.raises(MediaError, match=r"matte.b\.png"):
         read_pair(broken)
@@ -206,7 +206,7 @@ def test_a_clip_that_does_not_fit_is_refused(tmp_path: Path) -> None:
         with pytest.raises(error, match=words):
             list(read_clip(Clip("x", frames, mattes)))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(MediaError, match="no picture"):
+    with pytest.raises(MediaError, match="no readable picture"):
         list(read_clip(Clip("x", tmp_path / "empty", tmp_path / "empty")))
 
 

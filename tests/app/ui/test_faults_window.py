@@ -145,7 +145,7 @@ def test_a_second_start_ends_and_a_signal_in_mid_start_closes_the_first(tmp_path
         time.sleep(0.02)
     second = start_window(tmp_path)
     said, complaint = second.communicate(timeout=60)
-    assert (second.returncode, said) == (0, "Mattecam is running already; its window comes to the front.\n"), complaint
+    assert (second.returncode, said) == (0, "Mattecam is already running; its window comes to the front.\n"), complaint
     assert first.poll() is None
     first.send_signal(signal.SIGTERM)
     said, complaint = first.communicate(timeout=60)
@@ -163,4 +163,4 @@ def test_without_a_folder_nothing_is_recorded_and_the_button_comes_up_again(
     desk.window.actions_.snapshot.trigger()
     assert not desk.window.actions_.record.isChecked()
     assert not [call for call in desk.pipeline.calls if call.split()[0] in ("record", "snapshot")]
-    assert "cannot be made" in desk.window.board.notices[0].problem
+    assert "cannot be created" in desk.window.board.notices[0].problem

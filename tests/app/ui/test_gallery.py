@@ -46,9 +46,9 @@ def test_only_a_click_or_enter_shows_the_room(desk: Desk) -> None:
     QTest.keyClick(tiles, Qt.Key.Key_Return)
     assert desk.settings.background == "none"
     desk.window.show_status(desk.pipeline.now)
-    assert "Your room is seen" in desk.window.preview.accessibleDescription()
+    assert "Your room is visible" in desk.window.preview.accessibleDescription()
     desk.window.show_status(dataclasses.replace(desk.pipeline.now, paused=True))
-    assert "Your room is seen" not in desk.window.preview.accessibleDescription()
+    assert "Your room is visible" not in desk.window.preview.accessibleDescription()
     actions.next_background.trigger()
     assert desk.settings.background.startswith("blur")
     QTest.mouseClick(tiles.viewport(), Qt.MouseButton.LeftButton, pos=tiles.visualItemRect(none).center())

@@ -44,7 +44,7 @@ def test_what_runs_and_why_is_said(desk: Desk) -> None:
     desk.window.show_status(dataclasses.replace(LIVE, matting="failed"))
     assert quality.running.text() == ""
     overlay, _ = statistics.overlay_texts(LIVE)
-    assert "Fast (too slow: 41 of 33 ms)" in overlay
+    assert ">too slow: 41 of 33 ms<" in overlay
     assert statistics.headline(LIVE) == "Live"
     assert statistics.headline(dataclasses.replace(LIVE, has_background=False)) == "Waiting for the background"
     assert "43%" in overlay
@@ -65,6 +65,12 @@ def test_the_engines_that_may_work_here_are_offered_and_the_one_that_is_chosen(
     assert "cuda" not in offered()
 
 
+def test_only_models_that_can_run_are_offered() -> None:
+    names = sections.model_names()
+    assert {"modnet_photographic", "mattecam_fast"} <= set(names)
+    assert not [name for name in names if name.endswith(("_pt", "_int8")) or name == "modnet_webcam"]
+
+
 def test_the_button_measures_once_and_shows_the_result(desk: Desk, tmp_path: Path) -> None:
     row = MeasureRow(command=stand_in(tmp_path, ANSWER))
     row.button.click()
@@ -80,7 +86,7 @@ def test_a_measurement_without_a_result_is_said(desk: Desk, tmp_path: Path, code
     row = MeasureRow(command=stand_in(tmp_path, code))
     row.start()
     desk.until(row.button.isEnabled, 20_000)
-    assert row.found.text() == "Measuring did not work; the usual arithmetic is used."
+    assert row.found.text() == "Measuring failed; the usual arithmetic is used."
 
 
 def test_a_program_that_is_not_there_is_said(application: QApplication, desk: Desk) -> None:

@@ -82,6 +82,17 @@ def test_a_scene_is_saved_recalled_and_deleted(desk: Desk) -> None:
     assert desk.settings.scenes == {}
 
 
+def test_a_scene_saved_while_the_room_is_seen_blurs_it_and_says_so(desk: Desk) -> None:
+    scenes = desk.window.panel.scenes
+    desk.window.store.change(background="none")
+    scenes.name.setText("Open")
+    scenes.save_button.click()
+    assert desk.settings.scenes["Open"].background == "blur"
+    assert "never shows your room" in desk.window.board.notices[-1].problem
+    scenes.recall_buttons["Open"].click()
+    assert not desk.settings.shows_the_room
+
+
 def test_a_notice_says_what_and_how_and_can_be_put_away(desk: Desk) -> None:
     notice = Notice("camera", "error", "The camera is gone.", "Plug it in.", "Traceback")
     desk.window.show_status(Status(notices=(notice,)))
@@ -137,7 +148,7 @@ def test_a_window_out_of_sight_asks_for_no_preview_and_so_lets_the_camera_close(
     desk.window.show()
     desk.until(lambda: desk.pipeline.next_preview is None)
     desk.window.show_status(Status(capture="resting", matting="running", output="running"))
-    assert "Resting: nobody watches" in desk.window.status_label.text()
+    assert "Resting: nobody is watching" in desk.window.status_label.text()
 
 
 def test_the_split_shows_the_camera_on_the_left(desk: Desk) -> None:

@@ -196,7 +196,7 @@ def test_what_cannot_be_read_is_named_and_counted(folder: Path) -> None:
     assert str(folder / "matte" / "2.png") in skipped[0]
     assert str(folder / "image" / "4.png") in skipped[1]
     write_image(folder / "matte/0.png", person()[1][:, :-1])
-    with pytest.raises(UsageError, match=r"0\.png is 90×120, and its matte .* is 89×120"):
+    with pytest.raises(UsageError, match=r"0\.png is 90×120, but its matte .* is 89×120"):
         readable_pairs(find_pairs(folder).pairs)
     for name in "0135":
         (folder / f"image/{name}.png").write_bytes(b"broken")
@@ -311,8 +311,8 @@ def test_unlabelled_pictures_and_clips(folder: Path, tmp_path: Path) -> None:
     assert levels[0] == 0
     assert levels[-1] >= 14
     (tmp_path / "nothing").mkdir()
-    with pytest.raises(UsageError, match="no pictures"):
+    with pytest.raises(UsageError, match="no readable pictures"):
         UnlabelledDataset(tmp_path / "nothing", 64)
-    with pytest.raises(MediaError, match="no video"):
+    with pytest.raises(MediaError, match="not a readable video"):
         UnlabelledDataset(folder / "image/0.txt", 64)
     assert read_image(folder / "image/0.png").shape == (120, 90, 3)

@@ -26,7 +26,7 @@ def test_the_true_matte_counts_where_it_is_certain() -> None:
 
 
 def test_mattes_of_another_size_are_refused() -> None:
-    with pytest.raises(UsageError, match="A true matte is 10x8, its picture 12x8"):
+    with pytest.raises(UsageError, match="A true matte is 10x8, but its picture is 12x8"):
         distil.merge(np.zeros((8, 10), np.uint8), np.zeros((8, 12), np.uint8))
 
 

@@ -55,7 +55,7 @@ def test_an_error_costs_nothing_while_it_stands_still() -> None:
 
 def test_training_for_steadiness_needs_a_teacher_and_is_repeatable(tmp_path: Path) -> None:
     config = write_config(tmp_path, make_people(tmp_path / "people", 4))
-    with pytest.raises(UsageError, match="Only a teacher knows"):
+    with pytest.raises(UsageError, match="Steadiness needs a teacher"):
         train(config, "steadiness=2")
     torch.manual_seed(0)
     save_checkpoint(tmp_path / "released.ckpt", MODNet(ModnetConfig(detail_width=8, backbone_width=0.1)))

@@ -68,7 +68,7 @@ def test_a_backbone_is_taken_from_another_network(tmp_path: Path) -> None:
     take_backbone(tmp_path / "released.ckpt", paper)
     given = released.backbone.state_dict()
     assert all(torch.equal(value, given[name]) for name, value in paper.backbone.state_dict().items())
-    with pytest.raises(ModelError, match=r"released\.ckpt has another backbone"):
+    with pytest.raises(ModelError, match=r"released\.ckpt has a different backbone"):
         take_backbone(tmp_path / "released.ckpt", MODNet(ModnetConfig("easpp", 8, 0.5)))
 
 

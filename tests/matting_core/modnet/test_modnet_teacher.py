@@ -169,13 +169,13 @@ def test_a_teacher_of_our_own_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_teacher_of_another_build_is_refused(released: Path) -> None:
-    with pytest.raises(ModelError, match=r"released\.ckpt has another backbone or context"):
+    with pytest.raises(ModelError, match=r"released\.ckpt has a different backbone or context"):
         Teacher(released, CPU).give_sight(MODNet(ModnetConfig("se", 8, 0.5, "slim")), _pictures(1))
 
 
 def test_only_a_slim_network_has_a_teacher(released: Path, tmp_path: Path) -> None:
     config = write_config(tmp_path, make_people(tmp_path / "people", 4))
-    with pytest.raises(UsageError, match="A slim network has a teacher, and no other"):
+    with pytest.raises(UsageError, match="A slim network needs a teacher, and no other"):
         train(config, "network.branches=released", f"network.teacher={released}")
-    with pytest.raises(UsageError, match="A slim network has a teacher, and no other"):
+    with pytest.raises(UsageError, match="A slim network needs a teacher, and no other"):
         train(config, "network.branches=slim")

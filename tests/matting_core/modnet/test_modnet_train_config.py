@@ -45,7 +45,7 @@ def test_a_file_is_read_and_the_command_line_goes_over_it(tmp_path: Path) -> Non
         ("optimiser.learnin_rate=1", "there is no key optimiser.learnin_rate. Did you mean optimiser.learning_rate?"),
         ("seeed=1", "there is no key seeed. Did you mean seed?"),
         ("batch", "'batch' sets nothing."),
-        ("batch.size=1", "batch.size cannot be set: batch is no section."),
+        ("batch.size=1", "batch.size cannot be set: batch is not a section."),
         ("optimiser.name=rmsprop", "should be 'sgd' or 'adam'"),
     ],
 )
@@ -66,7 +66,7 @@ def test_a_config_that_is_none_is_named(tmp_path: Path) -> None:
         load_config("nowhere")
     file = tmp_path / "bad.toml"
     file.write_text("batch = = 3")
-    with pytest.raises(UsageError, match=r"bad\.toml is no TOML .*line 1"):
+    with pytest.raises(UsageError, match=r"bad\.toml is not valid TOML .*line 1"):
         load_config(str(file))
     with pytest.raises(UsageError, match="cannot be read"):
         load_config(str(tmp_path))

@@ -106,7 +106,7 @@ def test_an_onnx_of_another_network_is_refused(shipped_model: Path, tmp_path: Pa
     with pytest.raises(ModelError, match=r"'f_branch\.conv_f\.1\.layers\.0' does not fit"):
         load_network(tmp_path / "odd.onnx")
     (tmp_path / "none.onnx").write_bytes(b"not a network")
-    for name, words in (("none", "no ONNX network"), ("missing", "cannot be read")):
+    for name, words in (("none", "not an ONNX network"), ("missing", "cannot be read")):
         with pytest.raises(ModelError, match=words):
             load_network(tmp_path / f"{name}.onnx")
 
@@ -189,7 +189,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     whole = path.read_bytes()
     for content in (b"", b"garbage", whole[: len(whole) // 2]):
         path.write_bytes(content)
-        with pytest.raises(ModelError, match=r"^x\.pt is damaged or is no PyTorch checkpoint"):
+        with pytest.raises(ModelError, match=r"^x\.pt is damaged or is not a PyTorch checkpoint"):
             load_network(path)
     with pytest.raises(ModelError, match="No such file"):
         load_network(tmp_path / "missing.pt")
@@ -198,8 +198,8 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ([1, 2], "holds no network"),
-        ({}, "holds no network"),
+        ([1, 2], "does not hold the weights"),
+        ({}, "does not hold the weights"),
         ({"epoch": 3}, "'epoch' does not fit"),
         ({"state_dict": {"fc.weight": torch.zeros(1)}}, r"'fc\.weight' does not fit"),
         ({"format": "mattecam-modnet", "version": 2}, "another version"),
@@ -221,7 +221,7 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     with torch.no_grad():
         next(model.parameters())[0, 0, 0, 0] = float("nan")
     save_checkpoint(tmp_path / "x.pt", model)
-    with pytest.raises(ModelError, match="no numbers"):
+    with pytest.raises(ModelError, match="that are not numbers"):
         load_network(tmp_path / "x.pt")
 
 

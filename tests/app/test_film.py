@@ -1,0 +1,71 @@
+"""A film begins with the first picture and ends with the last; slates in between stay."""
+
+import numpy as np
+import pytest
+
+from app.film import Film
+from matting_core.errors import OutputLost
+from matting_core.frames import Alpha, Image
+
+PICTURE, SLATE = np.zeros((4, 6, 3), np.uint8), np.ones((4, 6, 3), np.uint8)
+
+
+class Tape:
+    """An Output that notes what it gets and when."""
+
+    name = "tape"
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[str, float]] = []
+        self.closed = 0
+
+    def send(self, canvas: Image, alpha: Alpha | None, at_s: float) -> None:
+        self.kept.append(("slate" if canvas is SLATE else "picture", at_s))
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def film(*items: str) -> Tape:
+    tape = Tape()
+    made = Film(tape)
+    assert made.name == "tape"
+    for at_s, item in enumerate(items):
+        if item == "slate":
+            made.send_slate(SLATE, float(at_s))
+        else:
+            made.send(PICTURE, None, float(at_s))
+    made.close()
+    assert tape.closed == 1
+    return tape
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        (("slate", "slate", "picture"), [("picture", 2.0)]),
+        (("picture", "picture", "slate"), [("picture", 0.0), ("picture", 1.0)]),
+        (("picture", "slate", "picture"), [("picture", 0.0), ("slate", 1.0), ("picture", 2.0)]),
+        (("picture", "slate", "slate", "slate"), [("picture", 0.0), ("slate", 1.0), ("slate", 2.0)]),
+        (("slate", "slate"), [("slate", 1.0)]),
+        ((), []),
+    ],
+)
+def test_slates_before_the_first_and_after_the_last_picture_are_left_out(
+    sent: tuple[str, ...], kept: list[tuple[str, float]]
+) -> None:
+    assert film(*sent).kept == kept
+
+
+def test_the_output_is_closed_even_if_it_takes_no_more() -> None:
+    tape = Tape()
+    made = Film(tape)
+    made.send_slate(SLATE, 0.0)
+
+    def lost(*_: object) -> None:
+        raise OutputLost("The tape is full.", "Take another.")
+
+    tape.send = lost  # type: ignore[method-assign]
+    with pytest.raises(OutputLost):
+        made.close()
+    assert tape.closed == 1
