@@ -5,7 +5,7 @@ from matting_core.frames import Alpha, Image
 
 
 class Film:
-    """Feeds a recording. A slate before the first picture is left out, and so is one after which nothing comes.
+    """Feeds a recording. The slates before the first picture and after the last are left out.
 
     A recording that was shown slates alone gets the last of them, so that it plays. Used on one thread.
     """
@@ -14,31 +14,29 @@ class Film:
         self.name = output.name
         self._output = output
         self._begun = False
-        self._slate: tuple[Image, float] | None = None
+        self._gap: list[tuple[Image, float]] = []
 
     def send(self, canvas: Image, alpha: Alpha | None, at_s: float) -> None:
         """Take a picture; see Output.send."""
+        gap, self._gap = self._gap, []
         if self._begun:
-            self._write_slate()
-        self._begun, self._slate = True, None
+            for slate, slate_s in gap:
+                self._output.send(slate, None, slate_s)
+        self._begun = True
         self._output.send(canvas, alpha, at_s)
 
     def send_slate(self, slate: Image, at_s: float) -> None:
-        """Take a slate, which must not change until the next call. Raises OutputLost."""
-        if self._begun:
-            self._write_slate()
-        self._slate = (slate, at_s)
+        """Take a slate, which must not change any more. Of those with the same words the first and last are kept."""
+        if len(self._gap) > 1 and self._gap[-1][0] is slate and self._gap[-2][0] is slate:
+            self._gap.pop()
+        self._gap.append((slate, at_s))
 
     def close(self) -> None:
         """Finish the recording; see Output.close."""
         try:
-            if not self._begun:
-                self._write_slate()
+            if self._gap and not self._begun:
+                slate, at_s = self._gap[-1]
+                self._output.send(slate, None, at_s)
         finally:
-            self._slate = None
+            self._gap = []
             self._output.close()
-
-    def _write_slate(self) -> None:
-        if self._slate is not None:
-            slate, at_s = self._slate
-            self._output.send(slate, None, at_s)

@@ -216,7 +216,7 @@ class MattingStage:
             lap("fit")
             with self.pulse:
                 matted = predictor.predict(Frame(fitted, frame.captured_at, frame.index), lap)
-            if matted is not None:
+            if matted is not None and size != self._size:
                 matted = on_canvas(matted, *self._size, self._arrays)
                 lap("place")
         except InferenceFailed:

@@ -1,5 +1,6 @@
 """Where a recording or a snapshot goes: named by the time, and never by a name that is taken."""
 
+import os
 import time
 from pathlib import Path
 
@@ -19,7 +20,7 @@ def new_file(folder: Path, suffix: str) -> Path:
         ) from error
     stem = time.strftime("Mattecam %Y-%m-%d %H.%M.%S")
     path, number = folder / f"{stem}{suffix}", 1
-    while path.exists():
+    while os.path.lexists(path):
         number += 1
         path = folder / f"{stem} ({number}){suffix}"
     return path

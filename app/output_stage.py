@@ -79,6 +79,7 @@ class OutputStage:
         self._arrays = Recycler()
         self._newest_canvas: Image | None = None
         self._newest_alpha: Alpha | None = None
+        self._newest_is_slate = False
         self._preview_at_s = 0.0
         self._preview: Preview | None = None
 
@@ -108,7 +109,7 @@ class OutputStage:
         sinks = self._open_sinks()
         try:
             while not stopping.is_set():
-                while not self._commands.empty():
+                if not self._commands.empty():  # one at a time, so that a recording has a canvas before it ends
                     self._commands.get()(sinks)
                 settings = self._settings()
                 sinks.refresh(settings)
@@ -131,6 +132,8 @@ class OutputStage:
         if pause_s > 0:
             stopping.wait(pause_s)
         item = self._inbox.take(ANIMATION_S if animated else KEEP_ALIVE_S)
+        settings = self._settings()  # again: who left 'none' during the wait is not seen once more
+        background = self._backgrounds.current(settings)
         now_s = time.monotonic()
         self._due_s = max(self._due_s + PERIOD / settings.output_fps, now_s - LATE / settings.output_fps)
         fresh = isinstance(item, MattedFrame)
@@ -145,9 +148,9 @@ class OutputStage:
                 self._stats.count("dropped_unsent")
             self._send_slate(sinks)
             return
-        if fresh or animated:
+        if fresh or animated or self._newest_canvas is None or self._newest_is_slate:
             self._show(sinks, settings, background, self._last, fresh)
-        elif self._newest_canvas is not None:
+        else:
             self._send(sinks, self._newest_canvas, self._newest_alpha, now_s)
             self._stats.count("repeated")
 
@@ -186,7 +189,7 @@ class OutputStage:
 
     def _send(self, sinks: Sinks, canvas: Image, alpha: Alpha | None, now_s: float, slate: bool = False) -> None:
         sinks.send(canvas, alpha, now_s, slate)
-        self._newest_canvas, self._newest_alpha = canvas, alpha
+        self._newest_canvas, self._newest_alpha, self._newest_is_slate = canvas, alpha, slate
         self._stats.count("sent")
 
     def _make_preview(self, canvas: Image, before: MattedFrame | None) -> None:

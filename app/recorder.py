@@ -122,7 +122,7 @@ def _reserve(path: Path) -> None:
             f"{path} already exists.", "Choose another name; recordings never overwrite a file."
         ) from error
     except OSError as error:
-        if not path.parent.exists():
+        if isinstance(error, FileNotFoundError) and not os.path.isdir(path.parent):  # noqa: PTH112 - Path's raises
             raise OutputError(
                 f"The folder {path.parent} for {path.name} does not exist.", "Create it, or choose another folder."
             ) from error

@@ -55,6 +55,9 @@ class Scene(BaseModel):
         return self.background == "none"
 
 
+_HIDDEN = {"background": Scene().background}
+
+
 class Settings(Scene):
     """One immutable snapshot of everything a user can set. Threads read it by reference, once a frame."""
 
@@ -86,6 +89,13 @@ class Settings(Scene):
         except UsageError as error:
             raise ValueError(str(error)) from error
         return value
+
+    @field_validator("scenes")
+    @classmethod
+    def _scenes_hide_the_room(cls, scenes: dict[str, Scene]) -> dict[str, Scene]:
+        return {
+            name: scene.model_copy(update=_HIDDEN) if scene.shows_the_room else scene for name, scene in scenes.items()
+        }
 
     @field_validator("fps_cap")
     @classmethod
@@ -185,13 +195,7 @@ def load(path: Path | None = None, *, keep_aside: bool = True) -> tuple[Settings
 
 
 def _with_the_room_hidden(settings: Settings) -> Settings:
-    hidden = {"background": Scene().background}
-    scenes = {
-        name: scene.model_copy(update=hidden) if scene.shows_the_room else scene
-        for name, scene in settings.scenes.items()
-    }
-    kept = settings.model_copy(update={"scenes": scenes})
-    return kept.model_copy(update=hidden) if settings.shows_the_room else kept
+    return settings.model_copy(update=_HIDDEN) if settings.shows_the_room else settings
 
 
 def _found_again(settings: Settings) -> Settings:

@@ -139,6 +139,7 @@ class Sinks:
                 recording.film.close()
                 self._board.say("recording", f"The recording was saved as {recording.path}.", "info")
             except OutputError as error:
+                log.warning("%s", error)  # where the window is closing nobody reads the board any more
                 self._board.say("recording", error)
         self._tell()
 

@@ -63,9 +63,7 @@ class QualitySection(Section):
         self.preset, self.engine, self.model = Combo(), Combo(), Combo()
         names = preset_names()
         presets = [(f"{names.get(name, name)} ({preset.long_side} px)", name) for name, preset in PRESETS.items()]
-        fill_combo(
-            self.preset, [(self.tr("Automatic (keeps the frame rate)"), AUTO_PRESET), *presets], store.settings.preset
-        )
+        fill_combo(self.preset, [(self.tr("Automatic (keeps the rate)"), AUTO_PRESET), *presets], store.settings.preset)
         known = {
             "auto": self.tr("Automatic"),
             "cuda": self.tr("NVIDIA GPU (CUDA)"),

@@ -14,6 +14,7 @@ import pytest
 
 from app import recorder
 from app.recorder import RecorderOutput
+from matting_core.errors import OutputLost
 from tests.support.bad_disk import DISKS
 from tests.support.rig import Rig, stages_alive
 from tests.support.room import HEIGHT, WIDTH
@@ -128,6 +129,18 @@ def test_a_disk_that_fills_up_under_a_run_to_a_file_ends_it_with_a_sentence(rig:
     assert "The recording film.mp4 cannot continue" in str(pipeline.failure)
     assert pipeline.stop(2.0)
     assert frames_in(film) > 0
+
+
+def test_a_run_whose_recording_loses_its_end_fails(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost() -> None:
+        rig.memory.closed = True
+        raise OutputLost("The end of the recording could not be written.", "Free up disk space.")
+
+    pipeline = rig.build()
+    rig.until(rig.shows_person)
+    monkeypatch.setattr(rig.memory, "close", lost)
+    pipeline.stop()
+    assert "The end of the recording could not be written." in str(pipeline.failure)
 
 
 class RecordedToo:

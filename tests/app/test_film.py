@@ -46,7 +46,11 @@ def film(*items: str) -> Tape:
         (("slate", "slate", "picture"), [("picture", 2.0)]),
         (("picture", "picture", "slate"), [("picture", 0.0), ("picture", 1.0)]),
         (("picture", "slate", "picture"), [("picture", 0.0), ("slate", 1.0), ("picture", 2.0)]),
-        (("picture", "slate", "slate", "slate"), [("picture", 0.0), ("slate", 1.0), ("slate", 2.0)]),
+        (("picture", "slate", "slate", "slate"), [("picture", 0.0)]),
+        (
+            ("picture", *["slate"] * 9, "picture", "slate"),
+            [("picture", 0.0), ("slate", 1.0), ("slate", 9.0), ("picture", 10.0)],
+        ),
         (("slate", "slate"), [("slate", 1.0)]),
         ((), []),
     ],
@@ -55,6 +59,16 @@ def test_slates_before_the_first_and_after_the_last_picture_are_left_out(
     sent: tuple[str, ...], kept: list[tuple[str, float]]
 ) -> None:
     assert film(*sent).kept == kept
+
+
+def test_a_gap_keeps_each_kind_of_slate_from_its_first_to_its_last() -> None:
+    tape, other = Tape(), np.ones((4, 6, 3), np.uint8)
+    made = Film(tape)
+    made.send(PICTURE, None, 0.0)
+    for at_s in range(1, 7):
+        made.send_slate(SLATE if at_s < 4 else other, float(at_s))
+    made.send(PICTURE, None, 7.0)
+    assert [at_s for _, at_s in tape.kept] == [0.0, 1.0, 3.0, 4.0, 6.0, 7.0]
 
 
 def test_the_output_is_closed_even_if_it_takes_no_more() -> None:

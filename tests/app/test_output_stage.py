@@ -1,9 +1,11 @@
 """The output stage's pace: blending and sending are no pause on top of the pause, and previews are for who watches."""
 
 import threading
+import time
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from app import output_stage
@@ -12,7 +14,7 @@ from app.mailbox import Mailbox
 from app.matting_stage import Blank
 from app.output_stage import OutputStage
 from app.stats import StatsRecorder
-from matting_core.frames import Image, MattedFrame
+from matting_core.frames import Frame, Image, MattedFrame
 from tests.support.rig import SETTINGS
 
 SEND_S = 0.010
@@ -93,3 +95,67 @@ def test_a_preview_is_made_for_who_takes_it_and_once_a_second_for_nobody(monkeyp
     assert seen[0] > 60
     assert 2 <= seen[1] <= 4
     assert bench.stage.take_preview() is not None, "who comes back sees something at once"
+
+
+def matted(at_s: float) -> MattedFrame:
+    image = np.full((180, 320, 3), 200, np.uint8)
+    return MattedFrame(Frame(image, at_s, 0), np.zeros((180, 320), np.uint8))
+
+
+class Kept(Bench):
+    """Keeps what is sent, and whether it was called a slate."""
+
+    def __init__(self) -> None:
+        super().__init__(30)
+        self.demand.wanted.set()
+        self.kept: list[tuple[Image, bool]] = []
+
+    def send(self, canvas: Image, alpha: object, at_s: float, slate: bool) -> None:
+        super().send()
+        self.kept.append((canvas.copy(), slate))
+
+    def next(self, item: MattedFrame | Blank | None) -> None:
+        itself: Any = self
+        if item is not None:
+            self.inbox.put(item)
+        self.stage._step(itself, self.settings, itself)
+
+    def opened(self, spec: str) -> None:
+        """Choose a background and wait until it is open."""
+        self.settings = self.settings.changed(background=spec)
+        while self.stage._backgrounds.current(self.settings) is None or self.stage._backgrounds.spec != spec:
+            time.sleep(0.005)
+
+
+def test_who_leaves_none_while_a_frame_is_waited_for_is_not_seen_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Kept()
+    monkeypatch.setattr(output_stage, "time", SimpleNamespace(monotonic=lambda: bench.now_s))
+    bench.opened("none")
+    bench.next(matted(bench.now_s))
+    assert (bench.kept[-1][0] == 200).all(), "the room, which was chosen"
+    take = bench.inbox.take
+
+    def leave(timeout_s: float) -> MattedFrame | Blank | None:
+        bench.settings = bench.settings.changed(background="color:#102030")
+        return take(timeout_s)
+
+    monkeypatch.setattr(bench.inbox, "take", leave)
+    bench.next(matted(bench.now_s))
+    bench.stage._backgrounds.close()
+    assert not (bench.kept[-1][0] == 200).all(axis=2).any()
+
+
+def test_a_slate_is_not_repeated_as_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Kept()
+    monkeypatch.setattr(output_stage, "time", SimpleNamespace(monotonic=lambda: bench.now_s))
+    bench.opened("color:#102030")
+    bench.stage._paused.set()
+    bench.next(matted(bench.now_s))
+    assert bench.kept[-1][1], "the slate is called one"
+    bench.stage._paused.clear()
+    bench.next(None)
+    bench.next(None)
+    bench.stage._backgrounds.close()
+    for canvas, slate in bench.kept[-2:]:
+        assert not slate
+        assert (canvas == (0x30, 0x20, 0x10)).all()

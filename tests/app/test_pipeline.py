@@ -31,49 +31,6 @@ def test_every_frame_is_accounted_for_and_the_person_stands_on_the_background(ri
     assert 0 < stats.latency_p50_ms <= stats.latency_p95_ms <= stats.latency_p99_ms
 
 
-def test_an_upright_camera_is_shown_whole_with_the_background_beside_it(rig: Rig) -> None:
-    pipeline = rig.build(open_source=lambda _settings, **_: RoomSource(height=2 * WIDTH))
-    rig.until(rig.shows_person)
-    newest = rig.memory.newest
-    assert newest is not None
-    behind = (newest == BACKGROUND_BGR).all(axis=2)
-    assert behind[:, : WIDTH // 3].all()
-    assert behind[:, -WIDTH // 3 :].all()
-    assert pipeline.status().input_size == "256x512"
-    pipeline.apply(pipeline.settings.changed(preset="quality"))
-    rig.until(lambda: pipeline.status().preset == "quality")
-    assert pipeline.status().input_size == "320x640"
-
-
-def test_a_camera_that_is_turned_while_live_is_met_at_its_own_size(rig: Rig) -> None:
-    source, engines = RoomSource(), GreenEngines()
-    pipeline = rig.build(open_source=lambda _settings, **_: source, create_engine=engines)
-    for height, size in ((HEIGHT, (320, 512)), (2 * WIDTH, (512, 256)), (HEIGHT, (320, 512))):
-        source.height = height
-        rig.until(lambda size=size: any(engine.prepared[-1:] == [size] for engine in engines.built))
-        rig.until(rig.shows_person)
-        assert pipeline.status().input_size == f"{size[1]}x{size[0]}"
-    assert len(engines.built[0].prepared) == 3
-    pipeline.stop()
-    assert_accounted(pipeline.run_stats())
-
-
-def test_a_network_that_was_loaded_for_a_camera_since_turned_is_loaded_again(rig: Rig) -> None:
-    source, engines = RoomSource(), GreenEngines()
-    pipeline = rig.build(open_source=lambda _settings, **_: source, create_engine=engines)
-    rig.until(rig.shows_person)
-    engines.may_load.clear()
-    pipeline.apply(pipeline.settings.changed(preset="quality"))
-    source.height = 2 * WIDTH
-    rig.until(lambda: pipeline.status().input_size == "256x512")
-    engines.may_load.set()
-    rig.until(lambda: pipeline.status().preset == "quality")
-    taken = engines.built[-1]
-    assert taken.sizes[0] == (640, 320)
-    assert set(taken.sizes) == {(640, 320)}, "no frame met a network that was warm for another size"
-    assert [engine.closed for engine in engines.built[:-1]] == [True] * (len(engines.built) - 1)
-
-
 def test_the_outputs_get_slates_before_the_first_frame_and_at_the_end(rig: Rig) -> None:
     engines = GreenEngines()
     engines.may_load.clear()

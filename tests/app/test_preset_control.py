@@ -57,6 +57,17 @@ def test_what_loading_costs_is_not_laid_to_the_preset(monkeypatch: pytest.Monkey
     assert "fast" not in live.frames(4.0)
 
 
+def test_what_was_measured_before_it_is_forgotten_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    live = Live(monkeypatch)
+    assert live.frames(10.0)[-1] == "balanced"
+    live.control.moved(find_preset("balanced"))
+    live.cores_busy = 4.0
+    live.frames(0.9)
+    live.control.forget()
+    live.cores_busy = 0.4
+    assert "fast" not in live.frames(4.0)
+
+
 def test_a_load_that_stays_over_the_limit_does_bring_it_down(monkeypatch: pytest.MonkeyPatch) -> None:
     live = Live(monkeypatch)
     live.frames(10.0)

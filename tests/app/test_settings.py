@@ -31,6 +31,7 @@ def test_that_the_room_was_shown_is_not_remembered() -> None:
     settings, notices = load()
     assert (settings.background, settings.edge_shift, notices) == ("blur", -3, [])
     assert settings.scenes["open"].background == "blur"
+    assert Settings().changed(scenes={"open": {"background": " none "}}).scenes["open"].background == "blur"
     assert Settings(background="none", mirror=True).scene() == Scene(background="blur", mirror=True)
 
 
