@@ -1,12 +1,8 @@
 """ModelStore: which models there are, where their files are, and whether they are intact."""
 
-import errno
 import hashlib
 import logging
-import os
-import re
 import secrets
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,19 +13,15 @@ import platformdirs
 from matting_core.download import Progress, download
 from matting_core.engine import Network
 from matting_core.errors import ModelError, UsageError
-from matting_core.inputs import open_regular
-from matting_core.manifest import MANIFEST, NAME_PATTERN, ModelEntry, read_manifest, write_manifest
+from matting_core.manifest import MANIFEST, ModelEntry, read_manifest, write_manifest
 from matting_core.model_check import check_matting_model
+from matting_core.model_import import TORCH_SUFFIXES, checked_name, copy_onnx, make_onnx, model_name
 from matting_core.modnet import require_train_extra
-from matting_core.onnx_scan import LARGEST
 from matting_core.own_command import own_command
 
 log = logging.getLogger(__name__)
 
 SHIPPED = Path(__file__).resolve().parents[1] / "models"
-TORCH_SUFFIXES = (".pt", ".pth", ".ckpt")
-# Windows gives these names to devices, whatever the suffix.
-DEVICE_NAMES = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +132,7 @@ class ModelStore:
         Raises ModelError if the file does not fit, would run code, needs the `train` extra or the name is taken,
         UsageError for an invalid name, and for a missing file.
         """
-        name = _checked_name(name if name is not None else self._default_name(path))
+        name = checked_name(name if name is not None else self._default_name(path))
         if not path.exists():
             raise UsageError(f"The file {path} does not exist.", "Check the path.")
         suffix = path.suffix.lower()
@@ -149,14 +141,14 @@ class ModelStore:
                 f"{path.name} is neither an .onnx file nor a checkpoint.",
                 "Import a released MODNet: .onnx or .ckpt.",
             )
-        return self._take(name, path.name, {}, lambda copy: _make_onnx(path, copy))
+        return self._take(name, path.name, {}, lambda copy: make_onnx(path, copy))
 
     def add(self, path: Path, name: str, source: str, **facts: Any) -> ModelEntry:
         """Take an .onnx that Mattecam made into the user's folder. facts: further fields of ModelEntry.
 
         source: what it was made from. Raises as `import_file` does.
         """
-        return self._take(_checked_name(name), source, facts, lambda copy: _copy_onnx(path, copy))
+        return self._take(checked_name(name), source, facts, lambda copy: copy_onnx(path, copy))
 
     def free_name(self, wanted: str, *, exactly: bool) -> str:
         """A name that a new model can have: `wanted`, or with a number behind it where that is taken.
@@ -164,12 +156,12 @@ class ModelStore:
         Raises UsageError if `exactly` that is wanted and it is taken, or is no name.
         """
         taken = {entry.name for entry in self.list()}
-        name, number = _checked_name(wanted), 1
+        name, number = checked_name(wanted), 1
         while name in taken:
             if exactly:
                 raise UsageError(f"A model named '{name}' already exists.", "Choose another name.")
             number += 1
-            name = _checked_name(f"{wanted}-{number}")
+            name = checked_name(f"{wanted}-{number}")
         return name
 
     def remove(self, name: str) -> None:
@@ -267,40 +259,6 @@ class ModelStore:
             with path.open("rb") as file:
                 self._hashes[key] = hashlib.file_digest(file, "sha256").hexdigest()
         return self._hashes[key]
-
-
-def model_name(stem: str) -> str:
-    """A model's name made from that of a file: lower case, everything else than a-z, 0-9, _ and - as _."""
-    return re.sub(r"[^a-z0-9_-]+", "_", stem.lower()).strip("_-")
-
-
-def _checked_name(name: str) -> str:
-    if not re.fullmatch(NAME_PATTERN, name) or DEVICE_NAMES.match(name):
-        raise UsageError(
-            f"'{name}' is not a valid model name.",
-            "Use 1 to 64 of a-z, 0-9, _ and -, beginning with a letter or digit.",
-        )
-    return name
-
-
-def _make_onnx(path: Path, copy: Path) -> None:
-    """Put `path` into `copy` as ONNX: copied, or made from a checkpoint, which takes some seconds."""
-    if path.suffix.lower() not in TORCH_SUFFIXES:
-        _copy_onnx(path, copy)
-        return
-    require_train_extra(f"Importing {path.name}")
-    from matting_core.modnet.exporter import export_network
-    from matting_core.modnet.weights import load_network
-
-    export_network(load_network(path).model, copy)
-
-
-def _copy_onnx(path: Path, copy: Path) -> None:
-    """Copy a plain file of bounded size: no pipe or device, and not the disk full of it."""
-    with open_regular(path) as source, copy.open("wb") as file:
-        if os.fstat(source.fileno()).st_size > LARGEST:
-            raise OSError(errno.EFBIG, f"it is larger than {LARGEST >> 20} MiB", str(path))
-        shutil.copyfileobj(source, file)
 
 
 def _restore(entry: ModelEntry) -> str:

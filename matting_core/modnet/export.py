@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, Any
 from matting_core.command_line import CommandParser
 from matting_core.errors import UsageError
 from matting_core.frames import Image
-from matting_core.model_store import ModelStore, model_name
+from matting_core.model_import import model_name
+from matting_core.model_store import ModelStore
 from matting_core.modnet import require_train_extra
 from matting_core.modnet.commands import exit_code
 from matting_core.pictures import read_image
