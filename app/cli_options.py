@@ -49,7 +49,9 @@ def add_run_options(run: argparse.ArgumentParser) -> None:
 
 def add_process_options(process: argparse.ArgumentParser) -> None:
     """`process`."""
-    process.add_argument("input", type=Path, metavar="INPUT", help="an image, a folder of images, or a video")
+    process.add_argument(
+        "input", type=Path, metavar="INPUT", help="an image, a folder of images (without its subfolders), or a video"
+    )
     output = "the file or folder to write; existing files are replaced"
     process.add_argument("--output", type=Path, metavar="OUT", help=output)
     spec = f"{SPEC}; default: blur"
