@@ -43,8 +43,8 @@ class Blank:
 class MattingStage:
     """Body of the matting worker. Everything here runs on that worker's thread.
 
-    size: (width, height) of the canvas, to which every frame is fitted before it is matted; an upright one is placed on
-    it after that.
+    size: (width, height) of the canvas, to which every frame is fitted before it is matted; one taller than wide is
+    placed on it after that (`pillarbox.py`).
     """
 
     def __init__(
@@ -192,7 +192,7 @@ class MattingStage:
         self._board.set(input_size=input_size(height, width, predictor.preset.long_side))
 
     def _turn(self, predictor: Predictor, size: tuple[int, int]) -> None:
-        """Upright pictures need another network size than wide ones. Preparing it does not count as a hang."""
+        """Get ready for the other orientation, which needs another network size. That does not count as a hang."""
         width, height = size
         predictor.warm_up(height, width)
         self._starter.size = size  # of networks to come, too

@@ -1,7 +1,7 @@
-"""Pillarbox: an upright picture, as a phone's, whole on a canvas that lies, instead of cut to its proportions.
+"""Pillarbox: a picture taller than wide, as from a phone, shown whole on a canvas wider than tall instead of cropped.
 
-It is matted by itself and then placed in the middle. Beside it there is nobody, so the background shows there. What
-lies there in the picture is a blur of the room without the person, for a blurred background and for the rim's colours.
+It is matted on its own and then placed in the middle. Alpha is 0 beside it, so the background shows there. The picture
+itself is filled up with a blur of the room without the person, for a blurred background and for the rim's colours.
 """
 
 from typing import cast
@@ -19,10 +19,10 @@ _SIGMA = 0.03  # of its height
 
 
 def placed_size(image: Image, width: int, height: int) -> tuple[int, int]:
-    """(width, height) at which a camera's picture goes onto a canvas of width × height: the canvas's own, which may cut
-    it, or, for an upright picture on a canvas that lies, that of the whole picture as high as the canvas.
+    """The (width, height) at which a camera's picture goes onto a canvas of width × height.
 
-    image: uint8 h×w×3.
+    Usually the canvas's own, to which the picture is cropped. A picture taller than wide on a canvas wider than tall
+    keeps its proportions and gets the canvas's height. image: uint8 h×w×3.
     """
     h, w = image.shape[:2]
     if h <= w or width <= height:
