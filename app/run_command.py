@@ -31,7 +31,7 @@ REPORT_S = 5.0
 
 
 def run(output: str, seconds: float | None, as_json: bool, size: str | None = None, **given: str | int | None) -> int:
-    """Run until `seconds` are over, a signal comes or a stage fails. Raises what made a stage fail; the exit code.
+    """Run until `seconds` are over, a signal comes or a stage fails; the exit code. Raises what made a stage fail.
 
     output: 'virtual', 'virtual:DEVICE', 'null' or a video file. size: 'WIDTHxHEIGHT' of the camera's picture and of the
     output's. given: settings by name; those that are None or left out are as the user saved them.
@@ -116,7 +116,7 @@ def _check_camera(camera: str) -> None:
 
 
 def _check_background(settings: Settings, given: bool) -> None:
-    """Raises UsageError or MediaError now: a background that cannot be shown would mean slates to the end."""
+    """Raises UsageError or MediaError now: a plain colour would stand in for it to the end."""
     try:
         open_background(existing_spec(settings.background), *parse_size(settings.output_size)).close()
     except MattecamError as error:
