@@ -105,6 +105,8 @@ class BackgroundLoader:
         self._retry_at_s = time.monotonic() + RETRY_S
         if self._told != (key, error.problem):
             self._told = (key, error.problem)
+            if self._current is None or self._current_spec == STAND_IN:
+                error.mend = f"{error.mend} Until it can be shown, a plain colour stands in.".lstrip()
             self._board.say("background", error)
 
     def _adopt(self) -> None:

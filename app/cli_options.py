@@ -41,7 +41,7 @@ def add_run_options(run: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--fps-cap", type=int, metavar="N", help=f"process at most N frames per second, 0 for no limit; {SAVED}"
     )
-    limit = f"use at most this share of the processor or GPU, 10 to 100; {SAVED}"
+    limit = f"use at most this share of the processor or GPU, 10 to 100, down to 2 frames per second; {SAVED}"
     run.add_argument("--load-limit", type=int, metavar="PERCENT", help=limit)
     run.add_argument("--seconds", type=_seconds, metavar="N", help="stop after N seconds; default: run until Ctrl-C")
     _add_engine_options(run, None, None)

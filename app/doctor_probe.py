@@ -106,7 +106,8 @@ def _infer(name: str) -> str:
             started = time.perf_counter()
             checked_predict(engine, blob)
             spent_ms.append((time.perf_counter() - started) * 1e3)
-        return f"{engine.provider}, {min(spent_ms):.0f} ms per frame at 512×288; presets use int8 where it is faster"
+        more = "; presets use int8 where it is faster" if name == "openvino" else ""
+        return f"{engine.provider}, {min(spent_ms):.0f} ms per frame at 512×288{more}"
     finally:
         engine.close()
 

@@ -16,6 +16,11 @@ class Film:
         self._begun = False
         self._gap: list[tuple[Image, float]] = []
 
+    @property
+    def shows_a_picture(self) -> bool:
+        """Whether anything but slates has come."""
+        return self._begun
+
     def send(self, canvas: Image, alpha: Alpha | None, at_s: float) -> None:
         """Take a picture; see Output.send."""
         gap, self._gap = self._gap, []

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from app.board import Board
 from app.pace import Limiter, LoadMeter, Pacer, RateWatch
 from app.settings import NO_LIMIT, Settings
-from app.status import Switch
+from app.status import CHOSEN, Switch
 from matting_core.engine_names import GPU_ENGINES
 from matting_core.frames import Frame
 from matting_core.governor import Governor
@@ -91,7 +91,7 @@ class PresetControl:
 
     def moved(self, preset: Preset) -> None:
         """The preset's network runs from now on."""
-        why = self._why if self._governor else "chosen"
+        why = self._why if self._governor else CHOSEN
         before, self._running, self._move = self._running, preset, None
         self._meter.restart()
         if self._governor is not None:

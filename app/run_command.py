@@ -121,7 +121,7 @@ def _check_background(settings: Settings, given: bool) -> None:
         open_background(existing_spec(settings.background), *parse_size(settings.output_size)).close()
     except MattecamError as error:
         if not given:
-            error.mend = f"It was chosen in the window; choose another there, or add --background. {error.mend}"
+            error.mend = "It was chosen in the window: choose another one there, or add --background."
         raise
 
 
@@ -150,8 +150,8 @@ def _line(status: Status) -> str:
         return f"Resting: no program reads {', '.join(status.outputs)}; the camera is closed."
     return (
         f"{status.source} → {', '.join(status.outputs)}: {stats.matting_fps:.1f} fps with {status.provider} "
-        f"({status.preset}), latency {stats.latency_p50_ms:.0f} ms, {stats.dropped} frames dropped for newer ones, "
-        f"{stats.slates} slates sent for lack of a picture"
+        f"({status.preset}), latency {stats.latency_p50_ms:.0f} ms, frames dropped: {stats.dropped}, "
+        f"slates sent: {stats.slates}"
     )
 
 

@@ -63,7 +63,7 @@ class Settings(Scene):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    camera: str = Field("auto", description="'auto', an index, a name, a device path, a file, or 'demo'")
+    camera: str = Field("auto", min_length=1, description="'auto', an index, a name, a device path, a file, or 'demo'")
     camera_size: str = Field("1280x720", pattern=SIZE_PATTERN)
     camera_fps: int = Field(30, ge=1, le=240)
     camera_mjpeg: bool = True
@@ -245,11 +245,12 @@ def _take_out(raw: dict[str, Any], error: ValidationError) -> dict[str, str]:
 def _set_aside(path: Path, why: str) -> str:
     kept = path.with_name(f"{path.stem}.{why}{path.suffix}")
     number = 1
-    while kept.exists():
-        number += 1
-        kept = path.with_name(f"{path.stem}.{why}-{number}{path.suffix}")
     try:
-        kept.write_bytes(read_bounded(path, LARGEST))
+        data = read_bounded(path, LARGEST)
+        while kept.exists() and kept.read_bytes() != data:
+            number += 1
+            kept = path.with_name(f"{path.stem}.{why}-{number}{path.suffix}")
+        kept.write_bytes(data)
     except OSError:
         return "Defaults are used."
     return f"It is kept as {kept.name}; values that cannot be used fall back to the defaults."

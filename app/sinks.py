@@ -137,7 +137,8 @@ class Sinks:
         if recording is not None:
             try:
                 recording.film.close()
-                self._board.say("recording", f"The recording was saved as {recording.path}.", "info")
+                shown = "" if recording.film.shows_a_picture else " It shows a slate only: no picture was sent."
+                self._board.say("recording", f"The recording was saved as {recording.path}.{shown}", "info")
             except OutputError as error:
                 log.warning("%s", error)  # where the window is closing nobody reads the board any more
                 self._board.say("recording", error)

@@ -63,6 +63,10 @@ class Stats:
         return self.dropped_unmatted + self.dropped_unsent
 
 
+CHOSEN = "chosen"
+"""Why a preset runs that somebody chose."""
+
+
 @dataclass(frozen=True, slots=True)
 class Switch:
     """A change of preset while live. at_s: monotonic seconds. why: 'chosen', or what made the preset auto do it."""

@@ -1,4 +1,7 @@
-"""The engines by name, and in which order they are tried. Imports nothing, so that menus and --help stay quick."""
+"""The engines by name, and in which order they are tried. Imports next to nothing, so that menus and --help stay quick."""
+
+import sys
+from pathlib import Path
 
 from matting_core.errors import UsageError
 
@@ -22,7 +25,12 @@ def fallback_order(name: str) -> tuple[str, ...]:
     return (name, *(other for other in AUTO_ORDER[1:] if other != name))
 
 
-def engines_for(platform: str, nvidia: bool) -> tuple[str, ...]:
+def has_render_node() -> bool:
+    """Whether Linux has a graphics device that can compute; elsewhere, whether there may be one."""
+    return not sys.platform.startswith("linux") or any(Path("/dev/dri").glob("renderD*"))
+
+
+def engines_for(platform: str, nvidia: bool, graphics: bool) -> tuple[str, ...]:
     """Those that may work on such a machine. platform: as `sys.platform`. nvidia: whether its driver is there.
 
     Whether OpenVINO finds a GPU shows only when it loads that GPU's driver.
@@ -32,6 +40,6 @@ def engines_for(platform: str, nvidia: bool) -> tuple[str, ...]:
         "tensorrt": not nvidia,
         "coreml": platform != "darwin",
         "directml": platform != "win32",
-        "openvino-gpu": platform == "darwin",
+        "openvino-gpu": platform == "darwin" or not graphics,
     }
     return tuple(name for name in ENGINE_NAMES if not impossible.get(name, False))

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import logging
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,9 @@ MENDS = {
     "cuda": GPU_MEND,
     "tensorrt": f"{GPU_MEND}, and TensorRT with: pip install tensorrt",
     "coreml": "CoreML is part of onnxruntime on macOS only; choose the engine auto.",
-    "directml": "Install it with: pip uninstall onnxruntime, then pip install onnxruntime-directml (Windows).",
+    "directml": "Install it with: pip uninstall onnxruntime, then pip install onnxruntime-directml"
+    if sys.platform == "win32"
+    else "DirectML is part of Windows only; choose the engine auto.",
     "cpu": "Install it with: pip install onnxruntime",
 }
 SPIN_S = 0.05

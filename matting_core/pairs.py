@@ -69,7 +69,8 @@ def find_pairs(folder: Path, layout: str = AUTO) -> PairSet:
                 return _match(candidate, *folders)
     every = [" + ".join(f"{name}/" for name in names) for one in candidates for names in FOLDERS[one]]
     wanted = ", ".join(dict.fromkeys(every))
-    raise UsageError(f"{folder} does not have the folders of the layout '{layout}'.", f"Name them as one of: {wanted}.")
+    which = "any known layout" if layout == AUTO else f"the layout '{layout}'"
+    raise UsageError(f"{folder} does not have the folders of {which}.", f"Name them as one of: {wanted}.")
 
 
 def read_pair(pair: Pair) -> tuple[Image, Alpha]:

@@ -1,4 +1,4 @@
-"""Pillarbox: a picture taller than wide, as from a phone, shown whole on a canvas wider than tall instead of cropped.
+"""Pillarbox: a picture taller than wide, as from a phone, shown whole on a canvas that is not, instead of cropped.
 
 It is matted on its own and then placed in the middle. Alpha is 0 beside it, so the background shows there. The picture
 itself is filled up with a blur of the room without the person, for a blurred background and for the rim's colours.
@@ -21,11 +21,11 @@ _SIGMA = 0.03  # of its height
 def placed_size(image: Image, width: int, height: int) -> tuple[int, int]:
     """The (width, height) at which a camera's picture goes onto a canvas of width × height.
 
-    Usually the canvas's own, to which the picture is cropped. A picture taller than wide on a canvas wider than tall
-    keeps its proportions and gets the canvas's height. image: uint8 h×w×3.
+    Usually the canvas's own, to which the picture is cropped. A picture taller than wide on a canvas that is not keeps
+    its proportions and gets the canvas's height. image: uint8 h×w×3.
     """
     h, w = image.shape[:2]
-    if h <= w or width <= height:
+    if h <= w or width < height:
         return width, height
     return max(1, round(w * height / h)), height
 

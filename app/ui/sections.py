@@ -9,10 +9,10 @@ from app.status import Status
 from app.ui.bindings import bind_button, bind_combo, bind_slider, fill_combo, slider_row
 from app.ui.jobs import Lane
 from app.ui.measuring import MeasureRow
-from app.ui.statistics import input_size, preset_names
+from app.ui.statistics import input_size, last_change, preset_names
 from app.ui.store import SettingsStore
 from app.ui.widgets import Combo, MutedLabel, Section, Slider, Switch, labelled
-from matting_core.engine_names import ENGINE_NAMES, engines_for
+from matting_core.engine_names import ENGINE_NAMES, engines_for, has_render_node
 from matting_core.nvidia import has_driver
 from matting_core.presets import AUTO_MODEL, AUTO_PRESET, PRESETS
 
@@ -74,7 +74,7 @@ class QualitySection(Section):
             "openvino-gpu": self.tr("Intel GPU (OpenVINO)"),
             "cpu": self.tr("Processor (ONNX Runtime)"),
         }
-        offered = {*engines_for(sys.platform, has_driver()), store.settings.engine}
+        offered = {*engines_for(sys.platform, has_driver(), has_render_node()), store.settings.engine}
         engines = [(known.get(name, name), name) for name in ENGINE_NAMES if name in offered]
         fill_combo(self.engine, engines, store.settings.engine)
         fill_combo(self.model, [(self.tr("The preset's own"), AUTO_MODEL)], store.settings.model)
@@ -115,8 +115,9 @@ class QualitySection(Section):
         preset = preset_names().get(status.preset, status.preset)
         parts = [part for part in (preset, status.provider or status.engine, input_size(status)) if part]
         text = self.tr("Running: {0}").format(" · ".join(parts)) if parts and status.matting == "running" else ""
-        if text and status.switches and self._store.settings.preset == AUTO_PRESET:
-            text += "\n" + self.tr("Last change: {0}").format(status.switches[-1].why)
+        why = last_change(status)
+        if text and why and self._store.settings.preset == AUTO_PRESET:
+            text += "\n" + self.tr("Last change: {0}").format(why)
         self.running.say(text)
         self.measure.show_status(status)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from PySide6.QtCore import QCoreApplication
 
-from app.status import Status
+from app.status import CHOSEN, Status
 
 translate = QCoreApplication.translate
 
@@ -39,8 +39,8 @@ def overlay_texts(status: Status) -> tuple[str, str]:
         (translate("Statistics", "Repeated"), str(stats.repeated)),
         (translate("Statistics", "Slates"), str(stats.slates)),
     ]
-    if status.switches:
-        counts.insert(2, (translate("Statistics", "Last change"), status.switches[-1].why))
+    if why := last_change(status):
+        counts.insert(2, (translate("Statistics", "Last change"), why))
     times = [
         (name, f"{stats.stages[stage].p50_ms:.1f} / {stats.stages[stage].p95_ms:.1f} ms")
         for stage, name in _stages().items()
@@ -62,7 +62,7 @@ def headline(status: Status) -> str:
         (status.capture == "resting", translate("Statistics", "Resting: nobody is watching")),
         ("starting" in states, translate("Statistics", "Starting…")),
         (waits, translate("Statistics", "Waiting for the background")),
-        (all(state == "running" for state in states), translate("Statistics", "Live")),
+        (is_live(status), translate("Statistics", "Live")),
     )
     return next((text for so, text in choices if so), translate("Statistics", "Off"))
 
@@ -70,12 +70,23 @@ def headline(status: Status) -> str:
 def status_line(status: Status) -> str:
     """Headline, how fast, the provider and what the camera gives; in a narrow window the end is left out."""
     parts = [headline(status)]
-    if status.stats.output_fps:
-        parts.append(f"{status.stats.output_fps:.0f} fps")
-    if status.stats.latency_p50_ms:
+    if is_live(status):
+        parts.append(f"{status.stats.matting_fps:.0f} fps")  # as often as the person moves: no repeats, no slates
         parts.append(f"{status.stats.latency_p50_ms:.0f} ms")
-    parts += [status.provider, status.source]
-    return "  ·  ".join(part for part in parts if part)
+        parts.append(status.provider)
+    return "  ·  ".join(part for part in (*parts, status.source) if part)
+
+
+def is_live(status: Status) -> bool:
+    """Whether people see the person now."""
+    running = all(state == "running" for state in (status.capture, status.matting, status.output))
+    return running and status.has_background and not status.paused
+
+
+def last_change(status: Status) -> str:
+    """Why `auto` moved to the preset that runs; empty where it did not, or by somebody's choice."""
+    last = status.switches[-1] if status.switches else None
+    return last.why if last is not None and last.preset == status.preset and last.why != CHOSEN else ""
 
 
 def _stages() -> dict[str, str]:

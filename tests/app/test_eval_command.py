@@ -194,7 +194,7 @@ def test_what_cannot_be_read_is_named_and_skipped(
     ("arguments", "code", "words"),
     [
         (("gone",), 2, "gone does not exist"),
-        (("empty",), 2, "does not have the folders of the layout"),
+        (("empty",), 2, "does not have the folders of any known layout"),
         (("set", "--layout", "amd"), 2, "merged/ + alpha/"),
         (("lonely",), 2, "a.png has no matte"),
         (("sizes",), 2, "its matte"),

@@ -85,6 +85,11 @@ def test_a_damaged_file_is_kept_aside(tmp_path: Path, content: str) -> None:
     assert settings == Settings()
     assert len(notices) == 1
     assert (tmp_path / "settings.unreadable.json").read_text(encoding="utf-8") == content
+    load(path)
+    assert len(list(tmp_path.iterdir())) == 2, "one copy of one content is enough"
+    path.write_text(content + "{", encoding="utf-8")
+    load(path)
+    assert (tmp_path / "settings.unreadable-2.json").read_text(encoding="utf-8") == content + "{"
 
 
 def test_a_newer_file_is_kept_and_what_is_known_is_used(tmp_path: Path) -> None:

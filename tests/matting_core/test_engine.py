@@ -148,16 +148,18 @@ def test_the_fallback_order_starts_with_the_choice_and_ends_on_the_processor() -
 
 
 @pytest.mark.parametrize(
-    ("platform", "nvidia", "offered"),
+    ("platform", "nvidia", "graphics", "offered"),
     [
-        ("linux", False, ("auto", "openvino", "openvino-gpu", "cpu")),
-        ("linux", True, ("auto", "cuda", "tensorrt", "openvino", "openvino-gpu", "cpu")),
-        ("win32", False, ("auto", "directml", "openvino", "openvino-gpu", "cpu")),
-        ("darwin", False, ("auto", "coreml", "openvino", "cpu")),
+        ("linux", False, False, ("auto", "openvino", "cpu")),
+        ("linux", True, True, ("auto", "cuda", "tensorrt", "openvino", "openvino-gpu", "cpu")),
+        ("win32", False, True, ("auto", "directml", "openvino", "openvino-gpu", "cpu")),
+        ("darwin", False, True, ("auto", "coreml", "openvino", "cpu")),
     ],
 )
-def test_only_engines_that_may_work_there_are_offered(platform: str, nvidia: bool, offered: tuple[str, ...]) -> None:
-    assert engines_for(platform, nvidia) == offered
+def test_only_engines_that_may_work_there_are_offered(
+    platform: str, nvidia: bool, graphics: bool, offered: tuple[str, ...]
+) -> None:
+    assert engines_for(platform, nvidia, graphics) == offered
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -0.5, 1.5])

@@ -122,7 +122,7 @@ def test_a_matte_of_zeros_and_ones_is_stretched(tmp_path: Path) -> None:
         (("image/a.jpg", "matte/a/0.png"), "is a clip, and the other is a picture"),
         (("image/a/0.png", "image/a/1.png", "matte/a/0.png"), "1.png has no partner"),
         (("image/a/0.png", "matte/a/0.png", "matte/a/7.png"), "7.png has no partner"),
-        (("photos/a.jpg",), "does not have the folders of the layout 'auto'"),
+        (("photos/a.jpg",), "does not have the folders of any known layout"),
         (("merged/girl_x.png", "alpha/boy.png"), "girl_x.png has no matte"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 from PySide6.QtWidgets import QApplication
 
 from app.calibration import VERSION, Measured, memory_path, this_machine
-from app.status import Status, Switch
+from app.status import Stats, Status, Switch
 from app.ui import measuring, sections, statistics
 from app.ui.measuring import MeasureRow
 from app.ui.sections import QualitySection
@@ -46,6 +46,12 @@ def test_what_runs_and_why_is_said(desk: Desk) -> None:
     overlay, _ = statistics.overlay_texts(LIVE)
     assert ">too slow: 41 of 33 ms<" in overlay
     assert statistics.headline(LIVE) == "Live"
+    assert statistics.last_change(dataclasses.replace(LIVE, preset="balanced")) == "", "that was another preset's"
+    chosen = (Switch(1.0, "fast", "chosen"),)
+    assert statistics.last_change(dataclasses.replace(LIVE, switches=chosen)) == ""
+    moving = dataclasses.replace(LIVE, has_background=True, stats=Stats(matting_fps=5.0, output_fps=12.0))
+    assert statistics.status_line(moving).startswith("Live  ·  5 fps")
+    assert statistics.status_line(dataclasses.replace(moving, capture="waiting")) == "Waiting for the camera"
     assert statistics.headline(dataclasses.replace(LIVE, has_background=False)) == "Waiting for the background"
     assert "43%" in overlay
 
@@ -54,12 +60,13 @@ def test_the_engines_that_may_work_here_are_offered_and_the_one_that_is_chosen(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sections, "has_driver", lambda: False)
+    monkeypatch.setattr(sections, "has_render_node", lambda: False)
 
     def offered() -> list[str]:
         combo = QualitySection(desk.window.store).engine
         return [combo.itemData(index) for index in range(combo.count())]
 
-    assert offered() == list(engines_for(sys.platform, nvidia=False))
+    assert offered() == list(engines_for(sys.platform, nvidia=False, graphics=False))
     desk.window.store.change(engine="tensorrt")
     assert "tensorrt" in offered()
     assert "cuda" not in offered()
