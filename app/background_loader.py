@@ -89,23 +89,23 @@ class BackgroundLoader:
             self._told = None
             self._board.clear("background")
         except MattecamError as error:
-            self._failed(key, error)
+            self._failed(key, error, opening=True)
         except Exception as error:
             log.debug("background", exc_info=True)
             told = MediaError(f"The background {spec_text} cannot be shown ({error}).", "Choose another background.")
             told.__cause__ = error
-            self._failed(key, told)
+            self._failed(key, told, opening=True)
         with self._lock:
             self._loaded = (key, opened)
 
-    def _failed(self, key: Key, error: MattecamError) -> None:
+    def _failed(self, key: Key, error: MattecamError, opening: bool = False) -> None:
         """Tell it, once for each file and fault, and try again later. Called on a loading or decoding thread."""
         if key != self._wanted:
             return
         self._retry_at_s = time.monotonic() + RETRY_S
         if self._told != (key, error.problem):
             self._told = (key, error.problem)
-            if self._current is None or self._current_spec == STAND_IN:
+            if opening and (self._current is None or self._current_spec == STAND_IN):
                 error.mend = f"{error.mend} Until it can be shown, a plain colour stands in.".lstrip()
             self._board.say("background", error)
 

@@ -3,6 +3,9 @@
 from app.output import Output
 from matting_core.frames import Alpha, Image
 
+LONGEST_GAP = 20
+"""Slates between two pictures that are kept at most: they are all written at once when the next picture comes."""
+
 
 class Film:
     """Feeds a recording. The slates before the first picture and after the last are left out.
@@ -35,6 +38,8 @@ class Film:
         if len(self._gap) > 1 and self._gap[-1][0] is slate and self._gap[-2][0] is slate:
             self._gap.pop()
         self._gap.append((slate, at_s))
+        if len(self._gap) > LONGEST_GAP:
+            del self._gap[LONGEST_GAP // 2]
 
     def close(self) -> None:
         """Finish the recording; see Output.close."""

@@ -79,7 +79,7 @@ class OutputStage:
         self._arrays = Recycler()
         self._newest_canvas: Image | None = None
         self._newest_alpha: Alpha | None = None
-        self._newest_is_slate = False
+        self._newest_on: Background | None = None  # what stands behind the person there; nothing on a slate
         self._preview_at_s = 0.0
         self._preview: Preview | None = None
 
@@ -133,6 +133,7 @@ class OutputStage:
             stopping.wait(pause_s)
         item = self._inbox.take(ANIMATION_S if animated else KEEP_ALIVE_S)
         settings = self._settings()  # again: who left 'none' during the wait is not seen once more
+        sinks.refresh(settings)
         background = self._backgrounds.current(settings)
         now_s = time.monotonic()
         self._due_s = max(self._due_s + PERIOD / settings.output_fps, now_s - LATE / settings.output_fps)
@@ -148,7 +149,7 @@ class OutputStage:
                 self._stats.count("dropped_unsent")
             self._send_slate(sinks)
             return
-        if fresh or animated or self._newest_canvas is None or self._newest_is_slate:
+        if fresh or animated or self._newest_canvas is None or self._newest_on is not background:
             self._show(sinks, settings, background, self._last, fresh)
         else:
             self._send(sinks, self._newest_canvas, self._newest_alpha, now_s)
@@ -169,6 +170,7 @@ class OutputStage:
             alpha = used if spec == "transparent" else None
         lap("composite")
         self._send(sinks, self._canvas, alpha, now_s)
+        self._newest_on = background
         lap("send")
         if fresh:
             self._stats.count("shown")
@@ -184,12 +186,13 @@ class OutputStage:
             self._slates[text] = draw_slate(*self._size, text)
         slate = self._slates[text]
         self._send(sinks, slate, None, time.monotonic(), slate=True)
+        self._newest_on = None
         self._stats.count("slates")
         self._make_preview(slate, None)
 
     def _send(self, sinks: Sinks, canvas: Image, alpha: Alpha | None, now_s: float, slate: bool = False) -> None:
         sinks.send(canvas, alpha, now_s, slate)
-        self._newest_canvas, self._newest_alpha, self._newest_is_slate = canvas, alpha, slate
+        self._newest_canvas, self._newest_alpha = canvas, alpha
         self._stats.count("sent")
 
     def _make_preview(self, canvas: Image, before: MattedFrame | None) -> None:

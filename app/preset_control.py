@@ -80,6 +80,8 @@ class PresetControl:
         """The preset that should run now."""
         if settings.preset != self._chosen:
             self._chosen, self._refused, self._move = settings.preset, "", None
+            if settings.preset == self._running.name:
+                self._note(self._running, CHOSEN)  # that `auto` had moved to it says nothing any more
             self._board.clear("preset")
             self._limiter.release()
             self._governor = None
@@ -97,8 +99,7 @@ class PresetControl:
         if self._governor is not None:
             self._governor.moved(preset, self._clock())
         if before != preset:
-            history = (*self._board.read().switches, Switch(self._clock(), preset.name, why))
-            self._board.set(preset=preset.name, switches=history[-SWITCHES_KEPT:])
+            self._note(preset, why)
 
     def refused(self, preset: Preset) -> None:
         """The preset's network could not be started: what runs stays."""
@@ -114,6 +115,10 @@ class PresetControl:
         self._meter.restart()
         if self._governor is not None:
             self._governor.hold(self._clock())
+
+    def _note(self, preset: Preset, why: str) -> None:
+        history = (*self._board.read().switches, Switch(self._clock(), preset.name, why))
+        self._board.set(preset=preset.name, switches=history[-SWITCHES_KEPT:])
 
     def _govern(self) -> None:
         self._known = self._costs(self._rungs)

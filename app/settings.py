@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -247,10 +248,18 @@ def _set_aside(path: Path, why: str) -> str:
     number = 1
     try:
         data = read_bounded(path, LARGEST)
-        while kept.exists() and kept.read_bytes() != data:
+        while os.path.lexists(kept) and not _holds(kept, data):
             number += 1
             kept = path.with_name(f"{path.stem}.{why}-{number}{path.suffix}")
-        kept.write_bytes(data)
+        if not os.path.lexists(kept):
+            write_atomically(kept, data)
     except OSError:
         return "Defaults are used."
     return f"It is kept as {kept.name}; values that cannot be used fall back to the defaults."
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    try:
+        return read_bounded(path, LARGEST) == data
+    except OSError:
+        return False

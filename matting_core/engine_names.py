@@ -1,4 +1,4 @@
-"""The engines by name, and in which order they are tried. Imports next to nothing, so that menus and --help stay quick."""
+"""The engines by name, and in which order they are tried. Light to import, so that menus and --help stay quick."""
 
 import sys
 from pathlib import Path

@@ -71,14 +71,16 @@ def status_line(status: Status) -> str:
     """Headline, how fast, the provider and what the camera gives; in a narrow window the end is left out."""
     parts = [headline(status)]
     if is_live(status):
-        parts.append(f"{status.stats.matting_fps:.0f} fps")  # as often as the person moves: no repeats, no slates
-        parts.append(f"{status.stats.latency_p50_ms:.0f} ms")
+        # As often as the person moves: neither repeats nor what comes too fast for the output.
+        fps = min(status.stats.matting_fps, status.stats.output_fps)
+        parts.append(f"{fps:.0f} fps" if fps else "")
+        parts.append(f"{status.stats.latency_p50_ms:.0f} ms" if status.stats.latency_p50_ms else "")
         parts.append(status.provider)
     return "  ·  ".join(part for part in (*parts, status.source) if part)
 
 
 def is_live(status: Status) -> bool:
-    """Whether people see the person now."""
+    """Whether every stage runs and nothing hides the person."""
     running = all(state == "running" for state in (status.capture, status.matting, status.output))
     return running and status.has_background and not status.paused
 

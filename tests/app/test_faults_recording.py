@@ -131,6 +131,15 @@ def test_a_disk_that_fills_up_under_a_run_to_a_file_ends_it_with_a_sentence(rig:
     assert frames_in(film) > 0
 
 
+def test_a_recording_that_is_ended_as_soon_as_it_begins_plays(rig: Rig, tmp_path: Path) -> None:
+    pipeline = rig.build()
+    rig.until(rig.shows_person)
+    pipeline.start_recording(tmp_path / "film.mp4")
+    pipeline.stop_recording()
+    rig.until(lambda: "was saved" in str(rig.notice("recording")))
+    assert frames_in(tmp_path / "film.mp4") > 0
+
+
 def test_a_run_whose_recording_loses_its_end_fails(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     def lost() -> None:
         rig.memory.closed = True

@@ -71,6 +71,19 @@ def test_a_gap_keeps_each_kind_of_slate_from_its_first_to_its_last() -> None:
     assert [at_s for _, at_s in tape.kept] == [0.0, 1.0, 3.0, 4.0, 6.0, 7.0]
 
 
+def test_a_long_gap_of_many_slates_is_bounded_and_keeps_its_ends() -> None:
+    tape, others = Tape(), [np.full((4, 6, 3), shade, np.uint8) for shade in (1, 2)]
+    made = Film(tape)
+    made.send(PICTURE, None, 0.0)
+    for at_s in range(1, 1001):
+        made.send_slate(others[at_s % 2], float(at_s))
+    made.send(PICTURE, None, 1001.0)
+    kept = [at_s for _, at_s in tape.kept]
+    assert len(kept) <= 22
+    assert kept == sorted(kept)
+    assert (kept[1], kept[-2]) == (1.0, 1000.0)
+
+
 def test_the_output_is_closed_even_if_it_takes_no_more() -> None:
     tape = Tape()
     made = Film(tape)

@@ -13,6 +13,7 @@ from app.board import Board
 from app.mailbox import Mailbox
 from app.matting_stage import Blank
 from app.output_stage import OutputStage
+from app.settings import Settings
 from app.stats import StatsRecorder
 from matting_core.frames import Frame, Image, MattedFrame
 from tests.support.rig import SETTINGS
@@ -26,6 +27,7 @@ class Bench:
     def __init__(self, fps: int) -> None:
         self.now_s = 100.0
         self.pauses: list[float] = []
+        self.heeded: Settings = SETTINGS
         self.inbox: Mailbox[MattedFrame | Blank] = Mailbox(lambda _item: None)
         self.settings = SETTINGS.changed(output_fps=fps)
         self.demand: Any = SimpleNamespace(wanted=threading.Event(), preview_taken=lambda: None, previewed=True)
@@ -43,6 +45,9 @@ class Bench:
 
     def send(self, *_: object) -> None:
         self.now_s += SEND_S
+
+    def refresh(self, settings: Settings) -> None:
+        self.heeded = settings
 
     def wait(self, timeout_s: float) -> None:
         self.pauses.append(timeout_s)
@@ -143,6 +148,26 @@ def test_who_leaves_none_while_a_frame_is_waited_for_is_not_seen_in_it(monkeypat
     bench.next(matted(bench.now_s))
     bench.stage._backgrounds.close()
     assert not (bench.kept[-1][0] == 200).all(axis=2).any()
+    assert bench.heeded.background == "color:#102030", "the outputs heed it as well, such as a camera switched off"
+
+
+def test_a_room_that_was_shown_is_not_repeated_once_it_was_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The choice is seen before the wait for a frame, in which the new background opens and no frame comes."""
+    bench = Kept()
+    monkeypatch.setattr(output_stage, "time", SimpleNamespace(monotonic=lambda: bench.now_s))
+    bench.opened("none")
+    bench.next(matted(bench.now_s))
+    bench.settings = bench.settings.changed(background="color:#102030")
+
+    def nothing(timeout_s: float) -> None:
+        while bench.stage._backgrounds.current(bench.settings) is None:
+            time.sleep(0.005)
+
+    monkeypatch.setattr(bench.inbox, "take", nothing)
+    for _ in range(3):
+        bench.next(None)
+        assert not (bench.kept[-1][0] == 200).all(axis=2).any()
+    bench.stage._backgrounds.close()
 
 
 def test_a_slate_is_not_repeated_as_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:

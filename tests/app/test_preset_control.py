@@ -76,6 +76,16 @@ def test_a_load_that_stays_over_the_limit_does_bring_it_down(monkeypatch: pytest
     assert live.frames(4.0)[-1] == "fast"
 
 
+def test_who_chooses_what_auto_had_moved_to_chose_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    live = Live(monkeypatch)
+    live.frames(10.0)
+    live.control.moved(find_preset("balanced"))
+    assert live.board.read().switches[-1].why != "chosen"
+    live.control.wanted(AUTO.changed(preset="balanced"))
+    last = live.board.read().switches[-1]
+    assert (last.preset, last.why) == ("balanced", "chosen")
+
+
 def test_a_choice_anew_clears_what_was_said_of_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
     live = Live(monkeypatch)
     live.board.say("preset", EngineError("Ultra does not start.", "Choose another."), "warning")

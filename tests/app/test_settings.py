@@ -1,5 +1,6 @@
 """Settings: what fits is kept, what does not falls back alone, and nothing on disk is lost."""
 
+import errno
 import json
 import os
 import signal
@@ -85,11 +86,35 @@ def test_a_damaged_file_is_kept_aside(tmp_path: Path, content: str) -> None:
     assert settings == Settings()
     assert len(notices) == 1
     assert (tmp_path / "settings.unreadable.json").read_text(encoding="utf-8") == content
+    (tmp_path / "settings.unreadable.json").chmod(0o444)
     load(path)
     assert len(list(tmp_path.iterdir())) == 2, "one copy of one content is enough"
     path.write_text(content + "{", encoding="utf-8")
     load(path)
     assert (tmp_path / "settings.unreadable-2.json").read_text(encoding="utf-8") == content + "{"
+
+
+def test_a_copy_with_a_name_that_is_taken_gets_another(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    (tmp_path / "settings.unreadable.json").mkdir()
+    path.write_text("{")
+    _, notices = load(path)
+    assert "settings.unreadable-2.json" in notices[0]
+    assert (tmp_path / "settings.unreadable-2.json").read_text() == "{"
+
+
+def test_a_copy_that_is_there_is_not_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "settings.json"
+    path.write_text("{")
+    load(path)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("app.settings.write_atomically", full)
+    _, notices = load(path)
+    assert "settings.unreadable.json" in notices[0]
+    assert (tmp_path / "settings.unreadable.json").read_text() == "{"
 
 
 def test_a_newer_file_is_kept_and_what_is_known_is_used(tmp_path: Path) -> None:
