@@ -95,14 +95,11 @@ def test_settings_of_a_full_disk_that_cannot_even_be_kept_aside_still_start(
 ) -> None:
     path = tmp_path / "settings.json"
     path.write_text("{")
-    real = Path.write_bytes
 
-    def refuse(self: Path, data: bytes) -> int:
-        if self.parent == tmp_path:
-            raise FULL
-        return real(self, data)
+    def refuse(path: Path, data: bytes) -> None:
+        raise FULL
 
-    monkeypatch.setattr(Path, "write_bytes", refuse)
+    monkeypatch.setattr("app.settings.write_atomically", refuse)
     settings, notices = load(path)
     assert settings == Settings()
     assert "Defaults are used." in notices[0]
