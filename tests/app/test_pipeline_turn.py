@@ -76,10 +76,10 @@ def test_a_network_that_was_warmed_for_a_camera_since_turned_is_loaded_again(rig
 
 
 def test_to_get_ready_for_another_size_is_no_hang(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline_module, "HANG_S", 0.4)
+    monkeypatch.setattr(pipeline_module, "HANG_S", 0.8)
     source, ready = RoomSource(), threading.Event()
     ready.set()
-    engine = SlowAtEachSize(1.0, ready)
+    engine = SlowAtEachSize(2.0, ready)
     pipeline = rig.build(open_source=lambda _settings, **_: source, create_engine=lambda *_: engine)
     rig.until(rig.shows_person)
     source.height = UPRIGHT
