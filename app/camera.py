@@ -1,6 +1,7 @@
 """FrameSource: where frames come from. The contract, the kinds there are, and the one way to open one."""
 
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -9,6 +10,7 @@ from app import camera_list, sources, webcam
 from app.settings import Settings
 from matting_core.errors import SourceError
 from matting_core.frames import Frame
+from matting_core.inputs import is_file
 from matting_core.suffixes import IMAGE_SUFFIXES
 
 log = logging.getLogger(__name__)
@@ -55,6 +57,11 @@ def open_source(settings: Settings, *, demo_if_none: bool = True) -> FrameSource
     return source
 
 
+def camera_path(text: str) -> Path:
+    """The path that a camera setting means if it is a file; '~' of nobody stays as it is."""
+    return Path(os.path.expanduser(text.strip()))  # noqa: PTH111 - Path.expanduser raises where there is no such user
+
+
 def _resolve(text: str, demo_if_none: bool) -> tuple[str, str]:
     """The kind in SOURCES that a camera setting means, and what to hand to its factory."""
     text = text.strip()
@@ -67,8 +74,8 @@ def _resolve(text: str, demo_if_none: bool) -> tuple[str, str]:
         if demo_if_none:
             return "demo", "no camera found"
         raise SourceError("No camera is connected.", "Plug one in; Mattecam will find it automatically.")
-    path = Path(text).expanduser()
-    if path.is_file():
+    path = camera_path(text)
+    if is_file(path):
         return ("image" if path.suffix.lower() in IMAGE_SUFFIXES else "video"), str(path)
     return "camera", text
 
@@ -79,7 +86,7 @@ def _camera(text: str) -> camera_list.CameraInfo:
     if camera is None:
         names = [f"'{each.name}'" for each in cameras]
         choices = ", ".join([*names, "an index, a picture or video file, or 'demo'"])
-        if Path(text).expanduser().is_dir():
+        if os.path.isdir(camera_path(text)):  # noqa: PTH112 - Path.is_dir raises where nobody may look
             raise SourceError(f"'{text}' is a folder, not a camera.", f"Choose: {choices}.")
         raise SourceError(f"There is no camera or file '{text}'.", f"Plug it in, or choose: {choices}.")
     return camera

@@ -41,7 +41,7 @@ Try = tuple[str, Callable[[], str]]
 
 def main(arguments: list[str]) -> int:
     """Try all of one kind; 0 unless the process dies on the way."""
-    from matting_core.errors import MattecamError
+    from matting_core.errors import MattecamError, first_line
 
     kinds = {"packages": _packages, "engines": _engines, "window": _window}
     for name, attempt in kinds[arguments[0]]():
@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
         except MattecamError as error:
             _say(name=name, ok=False, text=error.problem, mend=error.mend)
         except Exception as error:  # whatever a broken library raises is the finding
-            _say(name=name, ok=False, text=(str(error).splitlines() or [type(error).__name__])[0], mend="")
+            _say(name=name, ok=False, text=first_line(error), mend="")
     return 0
 
 

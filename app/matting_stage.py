@@ -68,7 +68,6 @@ class MattingStage:
         self._starter = EngineStart(settings, size, engine_factory)
         self._loader = NetworkLoader(self._starter.open)
         self._preparation = Preparation()
-        self._prepared: tuple[Predictor, tuple[int, int]] | None = None
         self._arrays = Recycler()
         self._avoid = avoid
         self.pulse = Pulse()
@@ -226,9 +225,7 @@ class MattingStage:
         except Exception as error:
             raise InferenceFailed(f"Matting a frame failed ({type(error).__name__}: {error}).") from error
         spent_s = time.monotonic() - began_s
-        if self._prepared != (predictor, size):
-            self._prepared = (predictor, size)
-            self._preparation.ask(predictor, size)
+        self._preparation.ask(predictor, size)
         self._control.matted(spent_s, predictor.engine.name, settings, self._loader.loading is not None)
         if matted is None or stopping.is_set():
             return 0  # who comes back late, having been given up, leaves nothing

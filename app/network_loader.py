@@ -27,13 +27,16 @@ class Preparation:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._asked: tuple[Predictor, tuple[int, int]] | None = None
         self._next: tuple[Predictor, tuple[int, int]] | None = None
         self._running = False
 
     def ask(self, predictor: Predictor, size: tuple[int, int]) -> None:
-        """Prepare for frames of size (width, height)."""
+        """Prepare for frames of size (width, height), unless that was the last thing asked for. Once a frame."""
+        if self._asked == (predictor, size):
+            return
         with self._lock:
-            self._next = (predictor, size)
+            self._asked = self._next = (predictor, size)
             if self._running:
                 return
             self._running = True

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import logging
-import os
 import signal
 import sys
 import threading
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from app import settings as settings_file
+from app.camera import camera_path
 from app.film import Film
 from app.output import Output, file_identity, open_output, parse_output
 from app.pipeline import Parts, Pipeline
@@ -110,7 +110,7 @@ def _take_back(path: Path, recording: tuple[int, int]) -> None:
 
 def _check_camera(camera: str) -> None:
     """UsageError for a file that is not there: unlike a device, nobody might still plug it in."""
-    path = Path(os.path.expanduser(camera.strip()))  # noqa: PTH111 - Path.expanduser raises where there is no such user
+    path = camera_path(camera)
     if path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES and not is_file(path):
         raise UsageError(f"The camera file {camera} {why_no_file(path)}.", "Check the path; 'demo' needs no file.")
 

@@ -32,6 +32,7 @@ def has_render_node() -> bool:
 
 def engines_for(platform: str, nvidia: bool, graphics: bool) -> tuple[str, ...]:
     """Those that may work on such a machine. platform: as `sys.platform`. nvidia: whether its driver is there.
+    graphics: whether there may be a graphics device (`has_render_node`).
 
     Whether OpenVINO finds a GPU shows only when it loads that GPU's driver.
     """

@@ -52,7 +52,7 @@ class OpenVinoEngine:
             self.provider = f"OpenVINO {self._found()} {arithmetic_name(quantised, precision)}"
             self._model = read_quantised(openvino, self._core, model) if quantised else self._core.read_model(model)
         except RuntimeError as error:
-            raise EngineError(f"OpenVINO cannot load {model.name}: {_first_line(error)}", MEND_MODEL) from error
+            raise EngineError(f"OpenVINO cannot load {model.name}: {_last_line(error)}", MEND_MODEL) from error
 
     def predict(self, blob: Blob) -> FloatAlpha:
         """See MattingEngine.predict."""
@@ -61,7 +61,7 @@ class OpenVinoEngine:
                 self._compile(blob.shape)
             output = self._request.infer({0: blob}, share_inputs=True, share_outputs=True)[0]
         except RuntimeError as error:
-            raise InferenceFailed(f"OpenVINO failed on a frame: {_first_line(error)}") from error
+            raise InferenceFailed(f"OpenVINO failed on a frame: {_last_line(error)}") from error
         matte = self._arrays.new(output.shape[2:], np.float32)
         np.copyto(matte, output[0, 0])  # the request writes there again
         return matte
@@ -115,6 +115,6 @@ def parse_arithmetic(name: str) -> tuple[bool, str]:
     return name.startswith("int8"), half if half in PRECISIONS else "f32"
 
 
-def _first_line(error: Exception) -> str:
+def _last_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

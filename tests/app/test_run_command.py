@@ -201,3 +201,9 @@ def test_a_virtual_camera_may_be_named_and_is_then_the_pipelines_own(
         assert main([*LIVE[:3], "--output", output, *LIVE[5:], "--seconds", "0.5", "--json"]) == 0
         assert last_json(capsys)["outputs"] == ["null"]
     assert opened == ["/dev/video42", ""]
+
+
+@pytest.mark.parametrize("camera", ["~nobody-of-that-name/me.mp4", "~nobody-of-that-name", "x" * 300])
+def test_a_camera_that_can_be_no_path_is_a_sentence(camera: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--camera", camera, "--output", "null", "--background", "blur", "--seconds", "5"]) in (1, 2)
+    assert camera in capsys.readouterr().err
