@@ -182,10 +182,10 @@ class Pipeline:
 
     def failed(self, failure: StageFailed) -> None:
         """A worker's report that it has ended on an error; called on that worker's thread."""
-        self.failure = self.failure or failure
         self.board.set(**{failure.stage: "failed"})
         self.board.say(failure.stage, failure)
         self.matted.put(Blank())
+        self.failure = self.failure or failure  # last: whoever sees it finds the notice on the board
 
     def _look_after_upstream(self) -> None:
         """Called on the output thread, before every canvas."""
