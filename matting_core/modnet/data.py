@@ -3,6 +3,7 @@
 Whatever is drawn at random depends on (seed, epoch, index) alone, so that a resumed run sees the same samples.
 """
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,10 +19,10 @@ from matting_core.errors import MediaError, UsageError
 from matting_core.foreground import estimate_foreground
 from matting_core.frames import Alpha, Image
 from matting_core.metrics import as_unit
-from matting_core.modnet.augment import WebcamLook, look, random_background, random_view
+from matting_core.modnet.augment import ZOOM_IN, WebcamLook, look, random_background, random_view
 from matting_core.pairs import Pair, composite_over, read_frames, read_pair
 from matting_core.pictures import read_image
-from matting_core.preprocess import network_size, shrink, to_blob
+from matting_core.preprocess import halve, network_size, shrink, to_blob
 from matting_core.suffixes import IMAGE_SUFFIXES
 from matting_core.trimap import make_trimap
 
@@ -30,6 +31,8 @@ COMPOSITE_SHARE = 0.5
 BAND_SHARE = (0.005, 0.05)
 """The trimap's erosion and dilation are each drawn between these shares of the mean side."""
 READERS = 8
+ROOMS_KEPT = 24
+"""So many rooms each process keeps decoded: to decode one of many megapixels takes longer than all else of a sample."""
 SEEDS = 2**62
 
 Item = TypeVar("Item")
@@ -116,7 +119,7 @@ class MattingDataset(Dataset[Sample]):
             return cast(Image, look(image, view, self._size)), cast(Alpha, look(matte, view, self._size))
         foreground, matte = read_foreground(pair)
         view = random_view(matte, self._size, random, leave=True)
-        behind = read_image(self._backgrounds[random.integers(len(self._backgrounds))])
+        behind = _room(self._backgrounds[random.integers(len(self._backgrounds))], min(self._size))
         # Beyond the picture there is nobody, but where the person is cut off by its edge they are not seen to end.
         alpha = cast(Alpha, look(matte, view, self._size, cv2.BORDER_REPLICATE))
         colours = cast(Image, look(foreground, view, self._size, cv2.BORDER_REPLICATE))
@@ -198,6 +201,15 @@ class EpochSampler(Sampler[Key]):
     def __iter__(self) -> Iterator[Key]:
         order = np.random.default_rng((self._seed, self.epoch)).permutation(self._length)
         return iter([(self.epoch, int(index)) for index in order[self.skip :]])
+
+
+@functools.lru_cache(ROOMS_KEPT)
+def _room(path: Path, side: int) -> Image:
+    """A picture of a room, halved while the narrowest view of it (`random_view`) still fills twice this side."""
+    picture = read_image(path)
+    while min(picture.shape[:2]) * ZOOM_IN >= 2 * side:
+        picture = halve(picture)
+    return picture
 
 
 def read_foreground(pair: Pair) -> tuple[Image, Alpha]:

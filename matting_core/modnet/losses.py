@@ -158,8 +158,16 @@ def odd_side(values: Tensor, share: float) -> int:
 
 def dilate(values: Tensor, side: int) -> Tensor:
     """The largest value in the square of this odd side around each place: of the columns, then of the rows."""
-    columns = functional.max_pool2d(values, (side, 1), stride=1, padding=(side // 2, 0))
-    return functional.max_pool2d(columns, (1, side), stride=1, padding=(0, side // 2))
+    margin = side // 2
+    for axis, padding in ((2, (0, 0, margin, margin)), (3, (margin, margin))):
+        values = functional.pad(values, padding, value=-torch.inf)
+        reach = 1  # each value is the largest of so many, and doubling that takes few steps to any side
+        while reach < side:
+            step = min(reach, side - reach)
+            left = values.shape[axis] - step
+            values = torch.maximum(values.narrow(axis, 0, left), values.narrow(axis, step, left))
+            reach += step
+    return values
 
 
 def reduce_matte(matte: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from matting_core.modnet.backbone import Taps
 from matting_core.modnet.blocks import IBNorm
 from matting_core.modnet.int8_form import int8_form
 from matting_core.modnet.model import MODNet
@@ -17,18 +18,25 @@ TRACED_SIZE = (64, 96)
 
 
 def onnx_graph(
-    model: MODNet, precision: torch.dtype, size: tuple[int, int] | None, opset: int, integers: bool = False
+    model: MODNet,
+    precision: torch.dtype,
+    size: tuple[int, int] | None,
+    opset: int,
+    integers: bool = False,
+    taps: bool = False,
 ) -> bytes:
     """The matte of `model` (on the CPU, left as it is) as a serialised ONNX model: `input` to `output`, both float32.
 
     precision: of weights and arithmetic. size: a fixed (height, width), or None for free N, H and W. A free graph is
     traced at one size, which is ten times faster than with symbols, and then freed of it, since no operator of the
     network holds a size; whoever uses it must run it at several. integers: in the form of `int8_form`.
+    taps: with the backbone's, float32, as further outputs under their names in Taps.
     """
     own = MODNet(model.config)
     own.load_state_dict(model.state_dict())
     folded = fold_norms(own.eval())
-    module = _Matte(int8_form(folded) if integers else folded, precision)
+    network = int8_form(folded) if integers else folded
+    module = _TapsToo(network, precision) if taps else _Matte(network, precision)
     module.eval().requires_grad_(False)
     logger = logging.getLogger("torch.onnx")
     level = logger.level
@@ -42,7 +50,7 @@ def onnx_graph(
                 dynamo=True,
                 opset_version=opset,
                 input_names=["input"],
-                output_names=["output"],
+                output_names=["output", *(Taps._fields if taps else ())],
                 verbose=False,
             )
         finally:
@@ -95,6 +103,15 @@ class _Matte(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         return self.network.matte(image.to(self.precision)).to(torch.float32)
+
+
+class _TapsToo(_Matte):
+    """The same, and what the matte was read from."""
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        seen: Taps = self.network.backbone(image.to(self.precision))
+        results = (self.network.matte(image.to(self.precision), seen), *seen)
+        return tuple(result.to(torch.float32) for result in results)
 
 
 def _tidy(graph: Any, free: bool) -> None:

@@ -1,9 +1,10 @@
 """The command that makes a network like the fast preset's: photos in, two files as those of models/ out.
 
-    python -m matting_core.modnet.recipe OUTPUT --photos DIR … --rooms DIR --validation DIR --cutouts DIR [--list]
+    python -m matting_core.modnet.recipe OUTPUT --photos DIR … --rooms DIR --validation DIR --cutouts DIR
 
 Every step is another command of this package, run in a process of its own. OUTPUT gets all that is made on the way; a
-step that ended well is not done again, and a training run that was broken off goes on. --list only prints the steps.
+step that ended well is not done again, and a training run that was broken off goes on. --list only prints the steps;
+--length 0.1 trains for a tenth of the epochs, for a look at what comes out.
 """
 
 import argparse
@@ -29,18 +30,19 @@ class Run(NamedTuple):
 
     name: str
     after: str
+    epochs: int
     settings: Mapping[str, str]
 
 
 RUNS = (
-    Run("1", "", {"seed": "0"}),
-    Run("2", "1", {"epochs": "9", "seed": "1", "optimiser.learning_rate": "6e-4", "data.camera": "0"}),
-    Run("3", "2", {"epochs": "12", "seed": "2", "optimiser.learning_rate": "1e-3", "data.camera": "0"}),
+    Run("1", "", 15, {"seed": "0"}),
+    Run("2", "1", 9, {"seed": "1", "optimiser.learning_rate": "6e-4", "data.camera": "0"}),
+    Run("3", "2", 12, {"seed": "2", "optimiser.learning_rate": "1e-3", "data.camera": "0"}),
     Run(
         "4",
         "3",
+        18,
         {
-            "epochs": "18",
             "seed": "3",
             "optimiser.learning_rate": "1e-3",
             "batch": "4",
@@ -64,7 +66,8 @@ class Step(NamedTuple):
 def main(argv: Sequence[str] | None = None) -> int:
     """The command in the module's docstring; its exit code, or that of the step that failed."""
     arguments = _parser().parse_args(argv)
-    plan = steps(arguments.output, arguments.photos, arguments.rooms, arguments.validation, arguments.cutouts)
+    folders = (arguments.photos, arguments.rooms, arguments.validation, arguments.cutouts)
+    plan = steps(arguments.output, *folders, arguments.length)
     if arguments.list:
         for step in plan:
             print(shlex.join(["python", *_command(step)]))
@@ -78,15 +81,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED  # the step, which heard it, too, has said how to go on
 
 
-def steps(output: Path, photos: Sequence[Path], rooms: Path, validation: Path, cutouts: Path) -> tuple[Step, ...]:
-    """What is to be done, in order. photos: folders of portraits, the first of them with true mattes."""
+def steps(
+    output: Path, photos: Sequence[Path], rooms: Path, validation: Path, cutouts: Path, length: float
+) -> tuple[Step, ...]:
+    """What is to be done, in order. photos: folders of portraits, the first of them with true mattes.
+
+    length: this share of each run's epochs, at least one.
+    """
     taught, soft, fast = output / "taught", output / RUNS[-1].name / "best.ckpt", output / "fast.ckpt"
     places = {"data.train": taught, "data.validation": validation, "data.backgrounds": rooms}
     height, width = network_size(9, 16, FAST_SIDE)
     quantised = ("--pictures", "150", "--size", f"{width}x{height}")
     return (
         Step("taught", "distil", (str(taught), *map(str, photos))),
-        *(Step(f"run {run.name}", "train", _training(run, output, places)) for run in RUNS),
+        *(Step(f"run {run.name}", "train", _training(run, output, places, length)) for run in RUNS),
         Step("sharpened", "sharpen", (str(soft), str(cutouts), "--output", str(fast))),
         Step("exported", "export", (str(fast), "--output", str(output / f"{FAST}.onnx"))),
         Step(
@@ -97,9 +105,11 @@ def steps(output: Path, photos: Sequence[Path], rooms: Path, validation: Path, c
     )
 
 
-def _training(run: Run, output: Path, places: Mapping[str, Path]) -> tuple[str, ...]:
+def _training(run: Run, output: Path, places: Mapping[str, Path], length: float) -> tuple[str, ...]:
     begins = {"network.weights": output / run.after / "best.ckpt"} if run.after else {}
-    settings = {"output": output / run.name, **run.settings, **places, "network.teacher": RELEASED_FILE, **begins}
+    epochs = {"epochs": max(1, round(length * run.epochs))}
+    where = {"output": output / run.name, **places, "network.teacher": RELEASED_FILE}
+    settings = {**epochs, **run.settings, **where, **begins}
     return ("slim", *(word for key, value in settings.items() for word in ("--set", f"{key}={value}")), "--resume")
 
 
@@ -120,6 +130,16 @@ def _do(step: Step, output: Path) -> int:
     return code
 
 
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0
+    if not 0 < share <= 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0 and up to 1")
+    return share
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = CommandParser(
         prog="python -m matting_core.modnet.recipe", description="Make the fast preset's network from scratch."
@@ -132,6 +152,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--validation", type=Path, required=True, metavar="DIR", help="other portraits with mattes")
     parser.add_argument(
         "--cutouts", type=Path, required=True, metavar="DIR", help="people with soft mattes, to sharpen by"
+    )
+    parser.add_argument(
+        "--length", type=_share, default=1.0, metavar="SHARE", help="train for this share of the epochs (default 1)"
     )
     parser.add_argument("--list", action="store_true", help="only print the commands of the steps")
     return parser

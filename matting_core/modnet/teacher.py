@@ -18,6 +18,7 @@ from matting_core.modnet.backbone import Taps
 from matting_core.modnet.blocks import resize
 from matting_core.modnet.losses import dilate, odd_side
 from matting_core.modnet.model import MODNet
+from matting_core.modnet.teacher_openvino import CompiledTeacher
 from matting_core.modnet.weights import load_network
 
 BAND_SHARE = 0.04
@@ -37,22 +38,23 @@ class Lesson(NamedTuple):
 class Teacher:
     """A released network on `device`, which does not learn.
 
-    Raises ModelError as `load_network` does, and for a network with other branches.
+    precision: of a processor's arithmetic in lessons, as of OpenVinoEngine; elsewhere autocast's counts. Raises
+    ModelError as `load_network` does, and for a network with other branches.
     """
 
-    def __init__(self, path: Path, device: torch.device) -> None:
+    def __init__(self, path: Path, device: torch.device, precision: str = "f32") -> None:
         self._name = path.name
         model = load_network(path).model.requires_grad_(False)
         if model.config.branches != "released":
             raise ModelError(f"{path.name} has {model.config.branches} branches.", "Choose a released MODNet.")
         self._model = model.to(device, memory_format=torch.channels_last)
+        self._seen = CompiledTeacher(self._model, precision) if device.type == "cpu" else self._seen_by_torch
 
     @torch.no_grad()
     def __call__(self, image: Tensor) -> Lesson:
         """image: as `MODNet.forward` takes it. The answer is float32."""
-        taps: Taps = self._model.backbone(image)
-        matte = self._model.matte(image, taps).float()
-        return Lesson(Taps(*(tap.float() for tap in taps)), matte, _trimap(matte))
+        taps, matte = self._seen(image)
+        return Lesson(Taps(*(tap.float() for tap in taps)), matte.float(), _trimap(matte.float()))
 
     @torch.no_grad()
     def give_sight(self, pupil: MODNet, pictures: Sequence[Tensor]) -> None:
@@ -83,6 +85,10 @@ class Teacher:
         given = self._model.backbone.state_dict()
         if any(not torch.equal(value, given[name]) for name, value in pupil.backbone.state_dict().items()):
             raise UsageError(f"The network did not get its sight from {self._name}.", "Set network.teacher to its own.")
+
+    def _seen_by_torch(self, image: Tensor) -> tuple[Taps, Tensor]:
+        taps: Taps = self._model.backbone(image)
+        return taps, self._model.matte(image, taps)
 
     def _moments(self, pictures: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """C of what the teacher's two 5×5 convolutions read, before it is enlarged, over all places."""

@@ -12,6 +12,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DataLoaderConfiguration
 
+from matting_core.engine_openvino import processor_precisions
 from matting_core.errors import UsageError
 from matting_core.modnet.model import MODNet
 from matting_core.modnet.train_config import NetworkConfig, OptimiserConfig, TrainConfig
@@ -60,6 +61,11 @@ def make_accelerator(config: TrainConfig) -> Accelerator:
         cpu=not gpu,
         dataloader_config=DataLoaderConfiguration(split_batches=True),
     )
+
+
+def teacher_precision(config: TrainConfig) -> str:
+    """What a processor computes a teacher's lessons in: bf16 where it has that, unless float32 is asked for."""
+    return "bf16" if config.precision != "fp32" and "bf16" in processor_precisions() else "f32"
 
 
 def check_processes(config: TrainConfig, accelerator: Accelerator) -> None:

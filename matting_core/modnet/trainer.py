@@ -23,7 +23,14 @@ from matting_core.modnet.run_state import RunState, averaged, diverged, holds_ru
 from matting_core.modnet.teacher import Teacher, hold_sight
 from matting_core.modnet.train_config import TrainConfig
 from matting_core.modnet.train_data import TrainData, told_by_worker
-from matting_core.modnet.train_setup import check_norms, check_processes, check_teacher, learning_rate, make_optimiser
+from matting_core.modnet.train_setup import (
+    check_norms,
+    check_processes,
+    check_teacher,
+    learning_rate,
+    make_optimiser,
+    teacher_precision,
+)
 from matting_core.modnet.validation import measure, sample_strip, summary
 from matting_core.modnet.weights import load_network, take_backbone
 
@@ -60,7 +67,7 @@ class Trainer:
         torch.manual_seed(config.seed)
         check_teacher(config.network, config.steadiness)
         teacher = config.network.teacher
-        self._teacher = Teacher(teacher, accelerator.device) if teacher else None
+        self._teacher = Teacher(teacher, accelerator.device, teacher_precision(config)) if teacher else None
         resumes = resume and holds_run(config.output)
         model = self._start(fresh=not resumes)
         average = averaged(model)

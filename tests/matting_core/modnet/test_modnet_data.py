@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from matting_core.errors import MediaError, UsageError
 from matting_core.modnet import data
-from matting_core.modnet.augment import View, WebcamLook, look, random_view
+from matting_core.modnet.augment import ZOOM_IN, View, WebcamLook, look, random_view
 from matting_core.modnet.data import (
     EpochSampler,
     MattingDataset,
@@ -151,6 +151,20 @@ def test_a_composite_has_no_halo_of_the_old_room(
         assert excess.max() < 18
         assert excess[soft].mean() < 0.35 * halo[soft].mean()
     assert mixed > 100
+
+
+def test_a_large_room_is_kept_small_enough_and_no_smaller(tmp_path: Path) -> None:
+    """Its narrowest view shows at least as many pixels as a sample has, and a small one's stay as they are."""
+    random = np.random.default_rng(0)
+    for name, height, kept in (("large", 1200, 150), ("small", 120, 120)):
+        room = random.integers(0, 256, (height, height + 40, 3), np.uint8)
+        write_image(tmp_path / f"{name}.png", room)
+        seen = data._room(tmp_path / f"{name}.png", 64)
+        assert seen.shape[0] == kept
+        assert abs(float(seen.mean()) - float(room.mean())) < 0.5
+    assert 64 < 150 * ZOOM_IN
+    (tmp_path / "small.png").unlink()
+    assert data._room(tmp_path / "small.png", 64) is seen
 
 
 def test_without_backgrounds_a_sample_is_the_photo(pairs: tuple[Pair, ...]) -> None:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from matting_core.modnet import distil, export, quantise, recipe, sharpen
-from matting_core.modnet.train_config import load_config
+from matting_core.modnet.train_config import TrainConfig, load_config
 
 FOLDERS = ["--photos", "masked", "plain", "--rooms", "rooms", "--validation", "other", "--cutouts", "cut"]
 
@@ -31,8 +31,13 @@ def asked(monkeypatch: pytest.MonkeyPatch, fails: set[str]) -> list[str]:
     return modules
 
 
-def plan() -> tuple[recipe.Step, ...]:
-    return recipe.steps(Path("out"), [Path("masked"), Path("plain")], Path("rooms"), Path("other"), Path("cut"))
+def plan(length: float = 1) -> tuple[recipe.Step, ...]:
+    folders = Path("rooms"), Path("other"), Path("cut")
+    return recipe.steps(Path("out"), [Path("masked"), Path("plain")], *folders, length)
+
+
+def training(step: recipe.Step) -> TrainConfig:
+    return load_config(step.arguments[0], step.arguments[2:-1:2])
 
 
 def test_every_step_is_understood_by_its_command() -> None:
@@ -42,7 +47,7 @@ def test_every_step_is_understood_by_its_command() -> None:
             assert step.arguments[-1] == "--resume"
             words = step.arguments[1:-1]
             assert set(words[::2]) == {"--set"}
-            config = load_config(step.arguments[0], words[1::2])
+            config = training(step)
             assert config.output == Path("out") / step.name.removeprefix("run ")
             assert config.data.backgrounds == Path("rooms")
         else:
@@ -54,7 +59,7 @@ def test_each_step_takes_what_an_earlier_one_made() -> None:
     assert recipe.RELEASED_FILE.is_file()
     for step in plan():
         if step.module == "train":
-            config = load_config(step.arguments[0], step.arguments[2:-1:2])
+            config = training(step)
             assert config.network.teacher == recipe.RELEASED_FILE
             before = recipe.RUNS[len(made) - 3].name if len(made) > 2 else ""
             assert config.network.weights == (Path("out") / before / "best.ckpt" if before else None), step
@@ -67,6 +72,26 @@ def test_each_step_takes_what_an_earlier_one_made() -> None:
             assert Path(step.arguments[0]) in made, step
             made.add(Path(step.arguments[step.arguments.index("--output") + 1]))
     assert {Path("out/mattecam_fast.onnx"), Path("out/mattecam_fast_int8.zip")} <= made
+
+
+def test_a_shorter_recipe_differs_in_its_epochs_alone() -> None:
+    whole, short = plan(), plan(0.2)
+    assert [step.name for step in whole] == [step.name for step in short]
+    for step, other in zip(whole, short, strict=True):
+        if step.module == "train":
+            long, few = training(step), training(other)
+            assert few.epochs == round(long.epochs / 5)
+            assert few.model_copy(update={"epochs": long.epochs}) == long
+        else:
+            assert step == other
+    assert {training(step).epochs for step in plan(0.01) if step.module == "train"} == {1}
+
+
+@pytest.mark.parametrize("share", ["0", "1.5", "nan", "half"])
+def test_a_share_that_is_none_is_refused(share: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        recipe.main(["out", *FOLDERS, "--length", share])
+    assert f"'{share}' is not a number above 0 and up to 1" in capsys.readouterr().err
 
 
 def test_what_was_done_is_not_done_again_and_a_failure_ends_it(

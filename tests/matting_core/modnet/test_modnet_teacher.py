@@ -7,12 +7,16 @@ import torch
 from torch import Tensor
 from training_fixtures import make_people, train, write_config
 
+from matting_core.engine_openvino import processor_precisions
 from matting_core.errors import ModelError, UsageError
+from matting_core.modnet import train_setup
 from matting_core.modnet.blocks import resize
 from matting_core.modnet.data import network_input
 from matting_core.modnet.model import MODNet, ModnetConfig
 from matting_core.modnet.slim import NARROW_16X
 from matting_core.modnet.teacher import Teacher, _trimap
+from matting_core.modnet.train_config import load_config
+from matting_core.modnet.train_setup import teacher_precision
 from matting_core.modnet.weights import load_network, save_checkpoint
 from matting_core.pictures import read_image
 
@@ -92,12 +96,46 @@ def test_a_lesson_is_the_teachers_own_matte_of_the_very_sample(released: Path) -
     with torch.inference_mode():
         model = load_network(released).model
         torch.testing.assert_close(lesson.matte, model.matte(image), atol=1e-4, rtol=0)
-        torch.testing.assert_close(lesson.taps.last, model.backbone(image).last, atol=1e-3, rtol=0)
+        for seen, expected in zip(lesson.taps, model.backbone(image), strict=True):
+            torch.testing.assert_close(seen, expected, atol=1e-3, rtol=0)
     assert not lesson.matte.requires_grad
     assert set(lesson.trimap.unique().tolist()) <= {0.0, 0.5, 1.0}
     sure = lesson.trimap != 0.5
     assert 0 < float(sure.float().mean()) < 1
     assert torch.equal(lesson.trimap[sure], lesson.matte[sure].round())
+
+
+def test_a_lesson_stays_when_another_of_any_shape_is_given(released: Path) -> None:
+    teacher = Teacher(released, CPU)
+    first, second = _pictures(2)
+    lesson = teacher(first)
+    kept = [values.clone() for values in (*lesson.taps, lesson.matte)]
+    teacher(second)
+    assert teacher(torch.rand(3, 3, 32, 64)).matte.shape == (3, 1, 32, 64)
+    for before, now in zip(kept, (*lesson.taps, lesson.matte), strict=True):
+        assert torch.equal(before, now)
+    assert torch.equal(teacher(first).matte, lesson.matte)
+
+
+def test_a_teacher_is_computed_as_asked_and_in_half_precision_unasked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load_config(str(write_config(tmp_path, make_people(tmp_path / "people", 4))))
+    for able, asked, expected in (
+        (("bf16",), "auto", "bf16"),
+        (("bf16", "f16"), "bf16", "bf16"),
+        (("bf16",), "fp32", "f32"),
+        (("f16",), "auto", "f32"),
+    ):
+        monkeypatch.setattr(train_setup, "processor_precisions", lambda able=able: able)
+        assert teacher_precision(config.model_copy(update={"precision": asked})) == expected
+
+
+@pytest.mark.skipif("bf16" not in processor_precisions(), reason="this processor does not compute in bf16")
+def test_half_precision_is_near_and_is_not_the_same(released: Path) -> None:
+    image = torch.cat(_pictures(2))
+    exact, near = (Teacher(released, CPU, precision)(image).matte for precision in ("f32", "bf16"))
+    assert 0 < float((exact - near).abs().mean()) < 0.02
 
 
 def test_training_keeps_the_sight_and_learns_the_rest(released: Path, tmp_path: Path) -> None:
