@@ -117,7 +117,7 @@ class Gallery(Card):
     def add_files(self, paths: list[Path]) -> None:
         """Check, copy and list these files; the last one that could be added is chosen."""
         for path in paths:
-            self._lane.submit(partial(self._check_and_copy, path), self._added, self._add_failed)
+            self._lane.submit(partial(self._check_and_copy, path), self._added, partial(self._add_failed, path))
 
     def choose_files(self) -> None:
         """Ask for files without holding up the window."""
@@ -199,8 +199,8 @@ class Gallery(Card):
         self.reload()
         self.added.emit(str(entry.path))
 
-    def _add_failed(self, error: Exception) -> None:
-        self._board.post_error("background-add", error)
+    def _add_failed(self, path: Path, error: Exception) -> None:
+        self._board.post_error(f"background-add {path}", error)  # each in a notice of its own: several may be dropped
 
     def _is_chosen(self, item: QListWidgetItem) -> bool:
         return bool(item.data(SPEC) == self._delegate.chosen)

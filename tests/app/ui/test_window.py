@@ -114,11 +114,14 @@ def test_a_dropped_picture_joins_the_gallery_and_is_remembered(desk: Desk, tmp_p
     assert kept.read_bytes() == picture.read_bytes()
 
 
-def test_a_dropped_file_that_is_no_picture_is_told(desk: Desk, tmp_path: Path) -> None:
-    broken = tmp_path / "broken.png"
-    broken.write_bytes(b"nothing")
-    desk.window.panel.gallery.add_files([broken])
-    desk.until(lambda: bool(desk.window.board.notices))
+def test_each_dropped_file_that_is_no_picture_is_told(desk: Desk, tmp_path: Path) -> None:
+    broken = [tmp_path / "broken.png", tmp_path / "letter.txt"]
+    for path in broken:
+        path.write_bytes(b"nothing")
+    desk.window.panel.gallery.add_files(broken)
+    desk.until(lambda: len(desk.window.board.notices) == 2)
+    for path, notice in zip(broken, desk.window.board.notices, strict=True):
+        assert path.name in notice.problem
     assert desk.settings.background == "color:#102030"
 
 
