@@ -77,6 +77,7 @@ class MattingStage:
         self._successes = 0
         self._rebuilt = False
         self._last_taken: Frame | None = None
+        self._mirrored = False
         self._taken = self._settled = 0
 
     def run(self, stopping: threading.Event) -> None:
@@ -203,8 +204,11 @@ class MattingStage:
         settings = self._settings()
         predictor.set_smoothing(settings.smoothing)
         last, self._last_taken = self._last_taken, frame
+        mirrored, self._mirrored = self._mirrored, settings.mirror
         if last is not None and (frame.index <= last.index or frame.captured_at - last.captured_at > GAP_S):
             predictor.reset()  # another source, or the same one after a rest
+        elif mirrored != settings.mirror:
+            predictor.reset()  # where the person is on the other side, earlier mattes would show the room
         size = placed_size(frame.image, *self._size)
         try:
             if size != self._starter.size:

@@ -1,5 +1,6 @@
 """The output thread: lays each matted frame on the background and sends it; a slate wherever there is no matte."""
 
+import contextlib
 import logging
 import queue
 import threading
@@ -80,6 +81,7 @@ class OutputStage:
         self._newest_canvas: Image | None = None
         self._newest_alpha: Alpha | None = None
         self._newest_on: Background | None = None  # what stands behind the person there; nothing on a slate
+        self._shows_room = False
         self._preview_at_s = 0.0
         self._preview: Preview | None = None
 
@@ -96,6 +98,9 @@ class OutputStage:
     def snapshot(self, path: Path) -> None:
         """Write the newest canvas as a picture; the result is posted on the board."""
         if self._newest_canvas is None:
+            return
+        if self._shows_room and not self._settings().shows_the_room:
+            self._board.say("snapshot", "No snapshot was taken: it would still have shown your room.", "warning")
             return
         try:
             write_image(path, self._newest_canvas)
@@ -118,6 +123,10 @@ class OutputStage:
                 self._look_around()
                 self._step(sinks, settings, stopping)
             self._send_slate(sinks)
+        except BaseException:
+            with contextlib.suppress(Exception):
+                self._send_slate(sinks)
+            raise
         finally:
             self._backgrounds.close()
             sinks.close()
@@ -132,8 +141,8 @@ class OutputStage:
         if pause_s > 0:
             stopping.wait(pause_s)
         item = self._inbox.take(ANIMATION_S if animated else KEEP_ALIVE_S)
-        settings = self._settings()  # again: who left 'none' during the wait is not seen once more
-        sinks.refresh(settings)
+        sinks.refresh(self._settings())  # again, for the time of the wait; to open a device takes a while
+        settings = self._settings()  # again: who left 'none' meanwhile is not seen once more
         background = self._backgrounds.current(settings)
         now_s = time.monotonic()
         self._due_s = max(self._due_s + PERIOD / settings.output_fps, now_s - LATE / settings.output_fps)
@@ -162,7 +171,8 @@ class OutputStage:
         lap("background")
         spec = self._backgrounds.spec
         alpha: Alpha | None = None
-        if spec == "none":
+        self._shows_room = spec == "none"
+        if self._shows_room:
             np.copyto(self._canvas, matted.frame.image)
         else:
             edges = Edges(settings.edge_shift, settings.edge_feather, settings.light_wrap, settings.decontaminate)
@@ -185,15 +195,20 @@ class OutputStage:
         if text not in self._slates:
             self._slates[text] = draw_slate(*self._size, text)
         slate = self._slates[text]
+        self._shows_room = False
         self._send(sinks, slate, None, time.monotonic(), slate=True)
         self._newest_on = None
         self._stats.count("slates")
         self._make_preview(slate, None)
 
     def _send(self, sinks: Sinks, canvas: Image, alpha: Alpha | None, now_s: float, slate: bool = False) -> None:
-        sinks.send(canvas, alpha, now_s, slate)
+        sinks.send(canvas, alpha, now_s, slate, self._withheld)
         self._newest_canvas, self._newest_alpha = canvas, alpha
         self._stats.count("sent")
+
+    def _withheld(self) -> bool:
+        """Whether what is being sent must reach no further output: an earlier one may have taken its time."""
+        return self._shows_room and not self._settings().shows_the_room
 
     def _make_preview(self, canvas: Image, before: MattedFrame | None) -> None:
         now_s = time.monotonic()

@@ -36,14 +36,22 @@ class RoomRecording:
         self.frames = self.folder / "frames"
         self.comparison = self.folder / "comparison"
         self._count = 0
+        self._ended = False
 
     def add(self, image: Image) -> None:
-        """Write one more picture, uint8 H×W×3 BGR. Raises MediaError."""
+        """Write one more picture, uint8 H×W×3 BGR; nothing once it has ended. Raises MediaError."""
+        if self._ended:
+            return
         write_image(self.frames / f"{self._count:05}.jpg", image)
         self._count += 1
 
+    def end(self) -> None:
+        """Take no more pictures, those still waiting included. Touches no disk; any thread."""
+        self._ended = True
+
     def delete(self) -> None:
-        """Delete everything; safe to call twice."""
+        """End it and delete everything; safe to call twice."""
+        self.end()
         _delete(self.folder)
 
 

@@ -13,7 +13,7 @@ from app.pulse import Pulse
 from app.settings import Settings
 from app.slate import OFF, draw_slate
 from app.virtual_camera import VirtualCameraOutput
-from matting_core.errors import OutputError
+from matting_core.errors import MattecamError, OutputError
 from matting_core.frames import Alpha, Image
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class Sinks:
             self._retry_at_s = time.monotonic() + RETRY_S
             try:
                 self._virtual = self._virtual_factory(self._size, self._fps, settings.virtual_camera_device)
-            except OutputError as error:
+            except MattecamError as error:
                 if self._must_open:
                     raise
                 if str(error) != self._told:  # who took the notice down knows it
@@ -94,13 +94,20 @@ class Sinks:
         """Whether the virtual camera is open and shows the picture."""
         return self._virtual is not None and self._virtual_on
 
-    def send(self, canvas: Image, alpha: Alpha | None, at_s: float, slate: bool = False) -> None:
+    def send(
+        self,
+        canvas: Image,
+        alpha: Alpha | None,
+        at_s: float,
+        slate: bool = False,
+        withheld: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Give one canvas to every output. slate: it is one, and the caller's for good.
 
-        A virtual camera or a recording that is lost is closed and told, and the others go on. Raises OutputLost of a
-        fixed one.
+        withheld: asked before each output, any of which may block; once it says so the rest get nothing. A virtual
+        camera or a recording that is lost is closed and told, and the others go on. Raises OutputLost of a fixed one.
         """
-        if self._virtual is not None:
+        if self._virtual is not None and not withheld():
             shown = (canvas, alpha) if self._virtual_on else (self._off_slate, None)
             try:
                 with self._pulse:
@@ -111,8 +118,9 @@ class Sinks:
                 self._virtual = None
                 self._tell()
         for output in list(self._fixed):
-            _feed(output, canvas, alpha, at_s, slate)
-        if self._recording is not None:
+            if not withheld():
+                _feed(output, canvas, alpha, at_s, slate)
+        if self._recording is not None and not withheld():
             try:
                 _feed(self._recording.film, canvas, alpha, at_s, slate)
             except OutputError as error:
@@ -127,7 +135,7 @@ class Sinks:
         try:
             self._recording = _Recording(path, Film(RecorderOutput(path, self._size, self._fps)))
             self._board.clear("recording")
-        except OutputError as error:
+        except MattecamError as error:
             self._board.say("recording", error)
         self._tell()
 

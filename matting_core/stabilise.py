@@ -14,6 +14,8 @@ from matting_core.frames import Array, FloatAlpha, Image
 T = TypeVar("T")
 
 OFD_XI = 0.1
+OFD_STILL = 12
+"""Grey levels by which a colour may change between two frames in a place that counts as still."""
 _KEEPS = 128  # levels of a share that is kept: a table's half for alpha that rises, the other for alpha that falls
 
 
@@ -47,28 +49,31 @@ class Off:
 class OneFrameDelay:
     """OFD (Ke et al. 2022, section "Applying MODNet to video"): mends what flickers for one frame, a frame late.
 
-    Where α(t−1) and α(t+1) agree within ξ = 0.1 and α(t) is further than ξ from both, α(t) becomes their mean.
+    Where α(t−1) and α(t+1) agree within ξ = 0.1 and α(t) is further than ξ from both, α(t) becomes their mean. Unlike
+    in the paper only where the picture stands still in all three: a hand that waves is there in every other frame, and
+    in those between the mean would show the room.
     """
 
     def __init__(self) -> None:
-        self._before: FloatAlpha | None = None
-        self._held: tuple[FloatAlpha, object] | None = None
+        self._before: _Held | None = None
+        self._held: _Held | None = None
 
     def push(self, alpha: FloatAlpha, guide: Image, frame: T) -> tuple[FloatAlpha, T] | None:
         """See Stabiliser.push; answers for the frame before this one."""
-        if self._held is not None and self._held[0].shape != alpha.shape:
+        if self._held is not None and self._held.alpha.shape != alpha.shape:
             self.reset()
-        held, self._held = self._held, (alpha, frame)
+        held, self._held = self._held, _Held(alpha, guide, frame)
         if held is None:
             return None
-        now, owner = held
-        before, self._before = self._before, now
-        if before is not None:
+        now, earlier, self._before = held.alpha, self._before, held
+        if earlier is not None:
+            before = earlier.alpha
             flickers = (
                 (np.abs(before - alpha) <= OFD_XI) & (np.abs(now - before) > OFD_XI) & (np.abs(now - alpha) > OFD_XI)
             )
+            flickers &= _stand_still(held.guide, earlier.guide) & _stand_still(held.guide, guide)
             now = np.where(flickers, (before + alpha) * np.float32(0.5), now)
-        return now, owner  # type: ignore[return-value]
+        return now, held.frame  # type: ignore[return-value]
 
     def reset(self) -> None:
         """Forget all earlier frames; the one held back is given up."""
@@ -221,6 +226,21 @@ class _Past:
     guide: Image
     reference: Array
     trust: Array
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What OneFrameDelay remembers of a frame."""
+
+    alpha: FloatAlpha
+    guide: Image
+    frame: object
+
+
+def _stand_still(guide: Image, other: Image) -> Array:
+    """bool h×w: where no colour differs by more than OFD_STILL."""
+    blue, green, red = cv2.split(cv2.absdiff(guide, other))
+    return cv2.max(cv2.max(blue, green), red) <= OFD_STILL
 
 
 STABILISERS: dict[str, Callable[[], Stabiliser]] = {"off": Off, "ofd": OneFrameDelay, "motion": MotionAware}

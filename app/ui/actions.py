@@ -101,6 +101,7 @@ class Actions(QObject):
 
     def _make(self, text: str, shortcut: str, icon: str = "", checkable: bool = False, more: str = "") -> QAction:
         action = QAction(text, self)
+        action.setAutoRepeat(not checkable)
         action.setCheckable(checkable)
         if shortcut:
             action.setShortcut(QKeySequence(shortcut))

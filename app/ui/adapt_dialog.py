@@ -33,7 +33,8 @@ class AdaptDialog(QDialog):
     """Not modal: the call goes on. `adapted` carries the name of the model that the user chose to keep.
 
     Pictures come through `offer` while it records, for which it switches the window's before/after view on. They lie
-    in a private folder, deleted when it closes, and a model that was not kept goes, too.
+    in a private folder, deleted as soon as nothing needs them, and a model that was not kept goes, too. Its `lane` does
+    that, and still has to when the dialog is gone.
     """
 
     adapted = Signal(str)
@@ -47,7 +48,7 @@ class AdaptDialog(QDialog):
     ) -> None:
         super().__init__(parent)
         self._store, self._clock, self._make_process = store, clock, make_process
-        self._lane = Lane("room", self)
+        self.lane = Lane("room", self)
         self._recording: RoomRecording | None = None
         self._process: AdaptProcess | None = None
         self._recorded_s: float | None = None
@@ -129,7 +130,7 @@ class AdaptDialog(QDialog):
             self._keep()
         elif self._recorded_s is None:
             self.go_button.setEnabled(False)
-            self._lane.submit(self._open_recording, self._record, self._fail)
+            self.lane.submit(self._open_recording, self._record, self._fail)
 
     # Recording
 
@@ -154,7 +155,7 @@ class AdaptDialog(QDialog):
         self._recorded_s += min(now_s - self._newest_s, LONGEST_GAP_S)
         self._newest_s = now_s
         # The preview's array belongs to the window, which only reads it.
-        self._lane.submit(partial(self._recording.add, preview.camera), lambda _: None, self._fail)
+        self.lane.submit(partial(self._recording.add, preview.camera), lambda _: None, self._fail)
         self.text.setText(self._task(self._recorded_s))
         self.bar.setValue(round(self._recorded_s * 10))
         if self._recorded_s >= RECORD_S:
@@ -185,7 +186,7 @@ class AdaptDialog(QDialog):
         self._page(self.tr("Reading the recording…"), close=self.tr("Cancel"), bar=0)
         recording = self._recording
         # On the lane, and so after the last picture is written.
-        self._lane.submit(lambda: None, lambda _: self._start(recording))
+        self.lane.submit(lambda: None, lambda _: self._start(recording))
 
     def _start(self, recording: RoomRecording) -> None:
         if self._process is not None and not self._closed:
@@ -212,6 +213,8 @@ class AdaptDialog(QDialog):
             if result is not None:
                 self._discard(result)
             return
+        if result is None or not result["kept"]:
+            self._delete_recording()
         if result is None:
             self._page(problem, close=self.tr("Close"))
         elif not result["kept"]:
@@ -221,12 +224,13 @@ class AdaptDialog(QDialog):
             assert self._recording is not None
             self._result = result
             self._page(self.tr("Comparing…"), bar=0)
-            self._lane.submit(partial(_read_pairs, self._recording.comparison), self._compare, self._fail)
+            self.lane.submit(partial(_read_pairs, self._recording.comparison), self._compare, self._fail)
 
     # Comparing
 
     def _compare(self, pairs: list[Pair]) -> None:
         assert self._result is not None
+        self._delete_recording()  # the pictures to compare are in memory
         self._pairs = pairs
         before, after = (self._result[key]["disagreement"] for key in ("before", "after"))
         text = self.tr(
@@ -251,16 +255,23 @@ class AdaptDialog(QDialog):
 
     def _discard(self, result: dict[str, Any]) -> None:
         if result["kept"]:
-            self._lane.submit(partial(_remove_model, result["name"]))
+            self.lane.submit(partial(_remove_model, result["name"]))
 
     def _fail(self, error: Exception) -> None:
         log.debug("adapting failed", exc_info=error)
         self._end_recording()
+        self._delete_recording()
         if not self._closed:
             self._page(str(error), close=self.tr("Close"))
 
     def _delete_recording(self) -> None:
+        """Have it deleted, without waiting for the pictures that are still to be written."""
         if self._recording is not None:
+            self._recording.end()
+        self.lane.submit(self._delete_on_the_lane)
+
+    def _delete_on_the_lane(self) -> None:
+        if self._recording is not None:  # looked at here: it may have been opened after this was asked for
             self._recording.delete()
 
     def done(self, code: int) -> None:
@@ -273,8 +284,8 @@ class AdaptDialog(QDialog):
             self._process.stop()  # one that has just ended hands its result over here
         if self._result is not None:
             self._discard(self._result)
-        self._lane.submit(self._delete_recording)
-        self._lane.close()
+        self._delete_recording()
+        self.lane.close()
         super().done(code)
 
 

@@ -150,10 +150,10 @@ class MainWindow(QMainWindow):
         self.show_status(self._pipeline.status())
         self._preview_timer.start(PREVIEW_MS)
         self._status_timer.start(STATUS_MS)
+        self._devices.submit(sweep)  # first: a camera's driver may hang
         self.panel.camera.refresh()
         self.panel.quality.list_models(self._devices)
         self.panel.quality.measure.look(self._devices)
-        self._devices.submit(sweep)
 
     @property
     def is_closing(self) -> bool:
@@ -212,13 +212,13 @@ class MainWindow(QMainWindow):
             return
         for timer in (self._preview_timer, self._status_timer):
             timer.stop()
-        self.adapting.close()
+        adapting = self.adapting.close()
         self.panel.quality.measure.close_process()
         if self.tray:
             self.tray.hide()
-        lanes = [self.store.close(), self._pictures, self._devices]
-        for lane in lanes[1:]:
+        for lane in (self._pictures, self._devices):
             lane.close()
+        lanes = [self.store.close(), *adapting, self._pictures, self._devices]
         self._closing = threading.Thread(target=self._stop, args=(lanes,), name="mattecam-closing", daemon=True)
         self._closing.start()
         watch = QTimer(self)

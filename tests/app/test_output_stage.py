@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -115,9 +116,10 @@ class Kept(Bench):
         self.demand.wanted.set()
         self.kept: list[tuple[Image, bool]] = []
 
-    def send(self, canvas: Image, alpha: object, at_s: float, slate: bool) -> None:
+    def send(self, canvas: Image, alpha: object, at_s: float, slate: bool, withheld: Callable[[], bool]) -> None:
         super().send()
-        self.kept.append((canvas.copy(), slate))
+        if not withheld():
+            self.kept.append((canvas.copy(), slate))
 
     def next(self, item: MattedFrame | Blank | None) -> None:
         itself: Any = self

@@ -22,8 +22,12 @@ def test_pictures_lie_in_order_in_a_folder_of_ones_own() -> None:
     if os.name == "posix":
         assert recording.folder.stat().st_mode & 0o777 == 0o700
         assert recordings_folder().stat().st_mode & 0o777 == 0o700
+    recording.end()
+    recording.add(np.zeros((8, 8, 3), np.uint8))
+    assert len(list(recording.frames.iterdir())) == 2, "it has ended"
     recording.delete()
     recording.delete()
+    recording.add(np.zeros((8, 8, 3), np.uint8))
     assert list(recordings_folder().iterdir()) == []
 
 

@@ -167,6 +167,17 @@ def test_ofd_mends_one_flickering_frame_and_delays_by_one() -> None:
     np.testing.assert_allclose(answers[2][0], [[0.025, 0.5, 0.5]], atol=1e-6)
 
 
+def test_ofd_leaves_alone_what_moves() -> None:
+    """A hand in every other frame, and a colour that changes by as little as noise does."""
+    ofd = OneFrameDelay()
+    hand, room, noisy = (40, 90, 200), (160, 150, 140), (44, 86, 205)
+    for index, (moving, calm, value) in enumerate(((hand, hand, 1.0), (room, noisy, 0.0), (hand, hand, 1.0))):
+        guide = np.array([[moving, calm]], np.uint8)
+        answer = ofd.push(np.array([[value, value]], np.float32), guide, index)
+    assert answer is not None
+    np.testing.assert_allclose(answer[0], [[0.0, 1.0]])
+
+
 def test_a_stabiliser_that_forgot_gives_the_next_frame_as_it_is() -> None:
     guide, alpha = scene(30)
     for name in ("motion", "ofd"):

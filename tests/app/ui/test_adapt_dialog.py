@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,12 +11,14 @@ import pytest
 from PySide6.QtCore import QObject
 from PySide6.QtTest import QTest
 
+from app import room_recording
 from app.room_recording import recordings_folder
 from app.status import Preview
 from app.ui import adapt_dialog
 from app.ui.adapt_dialog import AdaptDialog
 from app.ui.adapt_process import AdaptProcess
-from matting_core.errors import ModelError
+from matting_core.errors import MediaError, ModelError
+from matting_core.frames import Image
 from matting_core.model_store import ModelStore
 from tests.app.ui.conftest import Desk
 from tests.support.tiny_onnx import write_network
@@ -102,10 +105,10 @@ def test_record_learn_compare_keep(room: Room) -> None:
     assert room.told == [("adapting", done, 2, 70.0) for done in range(3)]
     assert "60 % less" in room.dialog.text.text()
     assert room.dialog.picture.isVisible()
+    room.desk.until(lambda: not room.recordings())  # what is compared is in memory
     room.dialog.next_button.click()
     room.dialog.go_button.click()
     assert room.adapted == ["den"]
-    room.desk.until(lambda: not room.recordings())
     assert "den" in names()
 
 
@@ -124,12 +127,14 @@ def test_what_is_no_better_is_said(room: Room) -> None:
     room.desk.until(lambda: "It flickers." in room.dialog.text.text())
     assert room.dialog.close_button.text() == "Close"
     assert not room.dialog.go_button.isVisible()
+    room.desk.until(lambda: not room.recordings())
 
 
 @pytest.mark.parametrize("room", ["print('mattecam: Nobody is seen.', file=sys.stderr); sys.exit(2)"], indirect=True)
 def test_what_the_command_says_is_said(room: Room) -> None:
     room.record()
     room.desk.until(lambda: room.dialog.text.text() == "Nobody is seen.")
+    room.desk.until(lambda: not room.recordings())
 
 
 @pytest.mark.parametrize("room", ["time.sleep(60)"], indirect=True)
@@ -187,6 +192,57 @@ def test_a_kept_model_becomes_the_one_in_use(desk: Desk, monkeypatch: pytest.Mon
     model = desk.window.panel.quality.model
     desk.until(lambda: {model.itemData(row) for row in range(model.count())} >= {"den", "modnet_photographic"})
     assert model.currentData() == "den"
+
+
+@pytest.mark.parametrize("room", [""], indirect=True)
+def test_a_picture_that_cannot_be_written_ends_it_and_leaves_none(
+    desk: Desk, room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_path: Path, _image: object) -> None:
+        raise MediaError("The disk is full.", "Free some.")
+
+    room.dialog.go_button.click()
+    desk.until(lambda: desk.settings.split_view)
+    room.picture(0.5)
+    desk.until(lambda: bool(list(room.recordings()[0].glob("frames/*.jpg"))))
+    monkeypatch.setattr(room_recording, "write_image", full)
+    room.picture(0.5)
+    desk.until(lambda: "The disk is full." in room.dialog.text.text())
+    desk.until(lambda: not room.recordings())
+    assert not desk.settings.split_view
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_closing_the_window_waits_for_no_picture_and_for_their_deletion(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, hidden: bool
+) -> None:
+    monkeypatch.setattr(adapt_dialog, "require_train_extra", lambda _purpose: None)
+    write = room_recording.write_image
+
+    def write_slowly(path: Path, image: Image) -> None:
+        time.sleep(0.2)
+        write(path, image)
+
+    monkeypatch.setattr(room_recording, "write_image", write_slowly)
+    desk.window.actions_.adapt.trigger()
+    dialog = desk.window.adapting.dialog
+    assert dialog is not None
+    now_s = 100.0
+    dialog._clock = lambda: now_s
+    dialog.go_button.click()
+    desk.until(lambda: desk.settings.split_view)
+    image = np.zeros((36, 64, 3), np.uint8)
+    for _ in range(60):  # twelve seconds of writing
+        now_s += 0.2
+        dialog.offer(Preview(image, image, image))
+    desk.until(lambda: any(recordings_folder().glob("*/frames/*.jpg")))
+    dialog.setVisible(not hidden)
+    ended: list[bool] = []
+    desk.window.ended.connect(lambda: ended.append(any(recordings_folder().iterdir())))
+    desk.window.close()
+    desk.until(lambda: bool(ended))
+    assert ended == [False], "nothing of it is left when the program may end"
+    assert not desk.settings.split_view
 
 
 def test_closing_the_window_ends_it_all(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
