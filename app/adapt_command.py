@@ -1,7 +1,6 @@
 """`adapt`: adapts the model in use to the user's own room (SOC), and keeps the result only if it is better."""
 
 import json
-import signal
 import sys
 import tempfile
 import time
@@ -12,6 +11,7 @@ import psutil
 from tqdm import tqdm
 
 from app import settings as settings_file
+from matting_core.command_line import end_on_sigterm
 from matting_core.errors import UsageError
 from matting_core.manifest import ModelEntry
 from matting_core.model_store import ModelStore
@@ -113,7 +113,7 @@ class Teller:
 def _make_way() -> None:
     """Give way to everything else on this machine, above all a running call; and let SIGTERM end this cleanly."""
     psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if sys.platform == "win32" else 10)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_on_sigterm()
 
 
 def _run(

@@ -29,12 +29,12 @@ from matting_core.errors import MediaError, UsageError
 from matting_core.fit import fit_frame
 from matting_core.frames import Image
 from matting_core.inputs import why_no_file
+from matting_core.media_kind import media_kind
 from matting_core.model_store import ModelStore
 from matting_core.pictures import read_image
 from matting_core.predictor import Predictor
 from matting_core.preprocess import input_size
 from matting_core.presets import PRESETS, RELEASED, Preset, find_preset
-from matting_core.suffixes import IMAGE_SUFFIXES
 
 BACKGROUND = "color:#3a2e26"
 DEMO_FRAMES = 30
@@ -133,7 +133,7 @@ def read_pictures(source: str, size: str) -> list[Image]:
     path = Path(source)
     if not path.is_file():
         raise UsageError(f"The source {source} {why_no_file(path)}.", "Give an image or video file, or demo.")
-    return [read_image(path)] if path.suffix.lower() in IMAGE_SUFFIXES else _first_pictures(path)
+    return [read_image(path)] if media_kind(path) == "image" else _first_pictures(path)
 
 
 def _first_pictures(path: Path) -> list[Image]:

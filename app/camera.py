@@ -8,10 +8,10 @@ from typing import Protocol
 
 from app import camera_list, sources, webcam
 from app.settings import Settings
-from matting_core.errors import SourceError
+from matting_core.errors import MediaError, SourceError
 from matting_core.frames import Frame
 from matting_core.inputs import is_file
-from matting_core.suffixes import IMAGE_SUFFIXES
+from matting_core.media_kind import media_kind
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,10 @@ def _resolve(text: str, demo_if_none: bool) -> tuple[str, str]:
         raise SourceError("No camera is connected.", "Plug one in; Mattecam will find it automatically.")
     path = camera_path(text)
     if is_file(path):
-        return ("image" if path.suffix.lower() in IMAGE_SUFFIXES else "video"), str(path)
+        try:
+            return media_kind(path), str(path)
+        except MediaError as error:
+            raise SourceError(error.problem, error.mend) from error
     return "camera", text
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import io
 import logging
 import os
 import sys
@@ -54,6 +55,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read our output has gone, as `head` does; Python would complain again while it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except OSError as error:
+        if error.filename is None:
+            raise
+        if options.debug:
+            logging.exception("failed")
+        print(f"mattecam: {error.filename} cannot be used ({error.strerror}). Check the path.", file=sys.stderr)
+        return FAILED
 
 
 def leave() -> NoReturn:
@@ -61,6 +69,9 @@ def leave() -> NoReturn:
 
     Such a thread cannot be ended, and a library that is taken down under it would crash the process.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file name, or an arrow, that the terminal's encoding lacks
+            stream.reconfigure(errors="backslashreplace")
     code = main()
     if any(thread.name.startswith(THREADS) for thread in threading.enumerate()):
         logging.shutdown()

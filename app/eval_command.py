@@ -13,7 +13,7 @@ from app.process_command import took
 from app.settings import Scene
 from matting_core.atomic import write_atomically
 from matting_core.engine import MattingEngine, create_engine
-from matting_core.errors import MediaError, UsageError
+from matting_core.errors import MattecamError, MediaError, UsageError
 from matting_core.frames import Alpha, Frame, Image
 from matting_core.metrics import METRICS, Scores, mean_scores, score
 from matting_core.model_store import ModelStore
@@ -35,6 +35,7 @@ class Evaluation:
     cases: list[Case] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    fault: MattecamError | None = None
     input_size: str = ""
 
     @property
@@ -45,9 +46,10 @@ class Evaluation:
         """Matte and score one picture or clip; one that cannot be read is skipped and named."""
         try:
             case = self._picture(item) if isinstance(item, Pair) else self._clip(item)
-        except MediaError as error:
+        except (MediaError, UsageError) as error:
             self.skipped.append(item.name)
             self.problems.append(error.problem)
+            self.fault = self.fault or error
         else:
             self.cases.append(case)
 
@@ -66,6 +68,7 @@ class Evaluation:
             matted = predictor.predict(Frame(image, float(index), index))
             assert matted is not None, "this stabiliser holds no frame back"
             scores.append(score(matted.alpha, truth, before))
+            self._tell_size(image)
             before = matted.alpha, truth
             if self.worst is not None and scores[-1].mad == max(one.mad for one in scores):
                 shown = image, truth, matted.alpha
@@ -74,8 +77,11 @@ class Evaluation:
         case = Case(clip.name, mean, len(scores))
         return case if shown is None else self._keep(case, *shown)
 
-    def _keep(self, case: Case, image: Image, truth: Alpha, alpha: Alpha) -> Case:
+    def _tell_size(self, image: Image) -> None:
         self.input_size = input_size(image.shape[0], image.shape[1], self.preset.long_side)
+
+    def _keep(self, case: Case, image: Image, truth: Alpha, alpha: Alpha) -> Case:
+        self._tell_size(image)
         if self.worst is not None:
             self.worst.offer(case, image, truth, alpha)
         return case
@@ -112,7 +118,7 @@ def evaluate(
         raise MediaError(
             " ".join([f"{len(evaluation.skipped)} skipped.", *evaluation.problems[:NAMED_PROBLEMS], *more]),
             "The rest was measured." if evaluation.cases else "Nothing was measured.",
-        )
+        ) from (None if evaluation.cases else evaluation.fault)
     return 0
 
 
@@ -156,7 +162,7 @@ def _table(evaluation: Evaluation, result: dict[str, Any]) -> str:
 
 def _write(report: Path, page: str) -> None:
     try:
-        write_atomically(report, page.encode())
+        write_atomically(report, page.encode(errors="replace"))
     except OSError as error:
         raise MediaError(
             f"The report {report} cannot be written ({error.strerror}).", "Choose another folder."

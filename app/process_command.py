@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from app.settings import Scene
 from app.studio import Studio
 from app.video_file import VideoReader, VideoWriter
 from matting_core.background_spec import BackgroundSpec, existing_spec
+from matting_core.command_line import end_on_sigterm
 from matting_core.engine import MattingEngine, create_engine
 from matting_core.errors import MediaError, UsageError
 from matting_core.fit import fit_image
@@ -23,7 +25,7 @@ from matting_core.pictures import read_image, write_image
 from matting_core.predictor import Predictor, matte_still
 from matting_core.preprocess import input_size
 from matting_core.presets import Preset, find_preset
-from matting_core.suffixes import ALPHA_SUFFIXES, IMAGE_SUFFIXES
+from matting_core.suffixes import ALPHA_SUFFIXES, IMAGE_SUFFIXES, WRITTEN_SUFFIXES
 
 
 @dataclass(slots=True)
@@ -38,6 +40,7 @@ class Job:
     frames: int = 0
     input_size: str = ""
     skipped: list[str] = field(default_factory=list)
+    missing: str = ""
 
 
 def process(
@@ -54,6 +57,7 @@ def process(
 
     Raises UsageError and MediaError, with nothing half-written.
     """
+    end_on_sigterm()
     spec = existing_spec(background)
     kind = check_paths(source, output, alpha, spec)
     chosen = find_preset(preset)
@@ -90,6 +94,8 @@ def process(
     if job.skipped:
         files = "1 file" if len(job.skipped) == 1 else f"{len(job.skipped)} files"
         raise MediaError(f"{files} could not be read: {', '.join(job.skipped)}.", "The rest was processed.")
+    if job.missing:
+        raise MediaError(job.missing, "What there is was processed.")
     return 0
 
 
@@ -105,7 +111,9 @@ def took(frames: int, seconds: float, engine: MattingEngine, preset: Preset, inp
 
 
 def _process_folder(job: Job, folder: Path) -> None:
-    images = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    images = sorted(
+        path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    )
     if not images:
         raise UsageError(f"The folder {folder} has no images.", "Give one with JPEG, PNG or WebP files.")
     work = [
@@ -127,8 +135,8 @@ def _process_folder(job: Job, folder: Path) -> None:
 
 
 def _result_name(path: Path, background: BackgroundSpec) -> str:
-    """The picture's own name; as PNG where its own format cannot be transparent."""
-    keeps = background.kind != "transparent" or path.suffix.lower() in ALPHA_SUFFIXES
+    """The picture's own name; as PNG where its own format is not written, or cannot be transparent."""
+    keeps = path.suffix.lower() in (ALPHA_SUFFIXES if background.kind == "transparent" else WRITTEN_SUFFIXES)
     return path.name if keeps else f"{path.stem}.png"
 
 
@@ -162,6 +170,8 @@ def _process_images(job: Job, work: list[tuple[Path, Path | None, Path | None]])
 def _process_video(job: Job, source: Path) -> None:
     reader = VideoReader(source)
     with contextlib.closing(reader), beside(job.output) as picture_path, beside(job.alpha) as matte_path:
+        if job.output is not None and reader.silenced:
+            print(f"mattecam: {reader.silenced}", file=sys.stderr)
         predictor = Predictor(job.engine, job.preset, Scene().smoothing)
         film: Film | None = None
         sound_before: list[Any] = []
@@ -181,6 +191,7 @@ def _process_video(job: Job, source: Path) -> None:
                 if film is None:
                     raise MediaError(f"The video {source} has no readable picture.", "Give another file.")
                 film.finish()
+                job.missing = reader.missing
             finally:
                 if film is not None:
                     film.close()
@@ -198,8 +209,8 @@ class Film:
         self._cut_out = picture is not None and job.background.kind == "transparent"
         self._studio = Studio(job.background, size)
         pixels = "bgra" if self._cut_out else "bgr24"
-        self._picture = None if picture is None else VideoWriter(picture, size, reader, pixels)
-        self._matte = None if matte is None else VideoWriter(matte, size, reader, "gray")
+        self._picture = None if picture is None else VideoWriter(picture, size, reader, pixels, job.output)
+        self._matte = None if matte is None else VideoWriter(matte, size, reader, "gray", job.alpha)
         job.input_size = input_size(size[1], size[0], job.preset.long_side)
 
     def add(self, predictor: Predictor, image: Image, stamp: int) -> None:

@@ -1,24 +1,23 @@
 """The paths that `process` is given: what fits together, told before any work; and files that come whole or not."""
 
 import contextlib
-import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
 from app.video_file import FILM_SUFFIXES, keeps_film_alpha
+from matting_core.atomic import part_stem
 from matting_core.background_spec import BackgroundSpec
 from matting_core.errors import MediaError, UsageError
-from matting_core.suffixes import ALPHA_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from matting_core.media_kind import MediaKind, media_kind
+from matting_core.suffixes import ALPHA_SUFFIXES, IMAGE_SUFFIXES, WRITTEN_SUFFIXES
 
-InputKind = Literal["folder", "image", "video"]
+InputKind = Literal["folder"] | MediaKind
+MEND_FOLDER = "Use a folder that you can write to, or a shorter name."
 
 
 def _input_kind(source: Path) -> InputKind:
-    """What an input is: a folder of images, an image by its suffix, else a video."""
-    if source.is_dir():
-        return "folder"
-    return "image" if source.suffix.lower() in IMAGE_SUFFIXES else "video"
+    return "folder" if source.is_dir() else media_kind(source)
 
 
 def check_paths(source: Path, output: Path | None, alpha: Path | None, background: BackgroundSpec) -> InputKind:
@@ -62,9 +61,7 @@ def _check_target(target: Path, source: Path, kind: InputKind) -> None:
         return
     if target.is_dir():
         raise UsageError(f"{target} is a folder.", f"Name a file in it, such as {target / source.name}.")
-    if kind == "video" and source.suffix.lower() not in VIDEO_SUFFIXES:
-        return  # whether it is one at all, reading will tell
-    image, video = ("a picture", ".png or .jpg", IMAGE_SUFFIXES), ("a video", ".mp4, .mkv or .webm", FILM_SUFFIXES)
+    image, video = ("a picture", ".png or .jpg", WRITTEN_SUFFIXES), ("a video", ".mp4, .mkv or .webm", FILM_SUFFIXES)
     noun, example, suffixes = image if kind == "image" else video
     if target.suffix.lower() not in suffixes:
         raise UsageError(f"'{target.name}' is not a file name for {noun}.", f"End it with {example}, for example.")
@@ -92,9 +89,13 @@ def beside(target: Path | None) -> Iterator[Path | None]:
         raise MediaError(
             f"The folder {target.parent} cannot be created ({error.strerror}).", "Choose another folder."
         ) from error
-    part = target.with_name(f".{target.stem}.{secrets.token_hex(4)}.part{target.suffix}")  # nobody's but ours
+    part = target.with_name(f"{part_stem(target)}.part{target.suffix}")
     try:
         yield part
-        part.replace(target)
+        try:
+            part.replace(target)
+        except OSError as error:
+            raise MediaError(f"The file {target} cannot be written ({error.strerror}).", MEND_FOLDER) from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # of a name that no file can have, which was told already
+            part.unlink(missing_ok=True)

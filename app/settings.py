@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from app.shipped_backgrounds import found_again
 from matting_core.atomic import write_atomically
@@ -25,7 +25,6 @@ OUT_OF_BOUNDS = ("greater_than_equal", "less_than_equal")
 """What pydantic calls a number beyond its field's bounds; such a field here has both."""
 LARGEST = 1 << 20
 """Bytes of a settings file that are read at most; a full one has a few thousand."""
-SIZE_PATTERN = r"^[1-9]\d{1,3}x[1-9]\d{1,3}$"
 
 
 class Scene(BaseModel):
@@ -65,13 +64,13 @@ class Settings(Scene):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     camera: str = Field("auto", min_length=1, description="'auto', an index, a name, a device path, a file, or 'demo'")
-    camera_size: str = Field("1280x720", pattern=SIZE_PATTERN)
+    camera_size: str = "1280x720"
     camera_fps: int = Field(30, ge=1, le=240)
     camera_mjpeg: bool = True
     engine: str = "auto"
     preset: str = Field(AUTO_PRESET, description=f"one of {', '.join(LIVE_PRESETS)}")
     model: str = Field(AUTO_MODEL, description="'auto': the preset's, or one of `models list`")
-    output_size: str = Field("1280x720", pattern=SIZE_PATTERN)
+    output_size: str = Field("1280x720", description="both sides even")
     output_fps: int = Field(60, ge=1, le=240, description="the most that is sent; a slower camera sets the pace")
     fps_cap: int = Field(0, ge=0, le=240, description="the most frames that are matted in a second; 0: no cap")
     load_limit: int = Field(NO_LIMIT, ge=LEAST_LOAD, le=NO_LIMIT, description="% of the processor or GPU used at most")
@@ -89,6 +88,17 @@ class Settings(Scene):
             live_preset(value)
         except UsageError as error:
             raise ValueError(str(error)) from error
+        return value
+
+    @field_validator("camera_size", "output_size")
+    @classmethod
+    def _size_is_one(cls, value: str, field: ValidationInfo) -> str:
+        try:
+            width, height = parse_size(value)
+        except UsageError as error:
+            raise ValueError(error.mend) from error
+        if field.field_name == "output_size" and (width % 2 or height % 2):
+            raise ValueError("both sides must be even")
         return value
 
     @field_validator("scenes")
@@ -179,7 +189,7 @@ def load(path: Path | None = None, *, keep_aside: bool = True) -> tuple[Settings
         return Settings(), [f"The settings file {path} cannot be read ({error}). {kept('unreadable')}"]
     notices = []
     version = raw.pop("version", VERSION)
-    if not isinstance(version, int) or version > VERSION:
+    if isinstance(version, int) and version > VERSION:
         notices.append(f"The settings file {path} is from a newer Mattecam. {kept('newer')}")
     for key in sorted(set(raw) - set(Settings.model_fields)):
         notices.append(f"The settings file has an unknown setting '{key}'; it is ignored.")

@@ -1,7 +1,9 @@
 """Video files for `process`: frames with their times in, frames with the same times and the old sound out."""
 
+import errno
 import logging
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,25 @@ import numpy as np
 from matting_core.errors import MediaError, UsageError
 from matting_core.frames import Array, Image
 from matting_core.suffixes import VIDEO_SUFFIXES
-from matting_core.video_decode import UNREADABLE, colour_matrix, decoded, frame_rate, open_video, to_bgr
+from matting_core.video_decode import UNREADABLE, colour_matrix, decoded, frame_rate, open_video, pixel_aspect, to_bgr
 
 log = logging.getLogger(__name__)
 
-FILM_SUFFIXES = VIDEO_SUFFIXES - {".gif"}
-"""The suffixes of videos that can be written: H.264 does not go into a GIF."""
+FILM_SUFFIXES = VIDEO_SUFFIXES - {".gif", ".avi"}
+"""The suffixes of videos that can be written: H.264 does not go into a GIF, nor do a film's own times into an AVI."""
+COPIED_SOUND = {
+    ".mp4": {"aac", "mp3", "ac3", "eac3", "opus", "flac", "alac"},
+    ".m4v": {"aac", "ac3", "alac"},
+    ".mov": {"aac", "mp3", "ac3", "alac"},
+    ".webm": {"opus", "vorbis"},
+}
+"""The codecs of sound that a format takes as they are and players expect there; .mkv takes any."""
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+SOUND_GAP_S = 0.1
+CUT_S = 0.5
+"""A film that ends so much before the time that its file gives was cut short."""
+LAYOUTS = {1: "mono", 2: "stereo"}
+"""Of so many channels, where a file does not name their places, as plain PCM does not."""
 RGB_CODECS = {".webm": "libvpx-vp9"}
 UNTAGGED = 2
 CODEC_OPTIONS: dict[str, dict[str, str]] = {
@@ -43,6 +58,34 @@ class VideoReader:
         self.frames: int = self.stream.frames
         """How many frames the file says it has; 0 if it does not say."""
         self.rate = frame_rate(self.stream)
+        self._aspect = pixel_aspect(self.stream)
+        # AVI has no times of its own: where frames refer to later ones, only those of decoding are in order.
+        self._in_order_only = self._container.format.name == "avi"
+        self._ends_s = 0.0
+
+    @property
+    def silenced(self) -> str:
+        """What of the file's sound is left out, for people; empty if nothing is."""
+        tracks = len(self._container.streams.audio)
+        if tracks and self.audio is None:
+            return f"The sound of {self.path} is left out: its codec is not known here."
+        return f"Of the {tracks} sound tracks of {self.path} the first is kept." if tracks > 1 else ""
+
+    @property
+    def missing(self) -> str:
+        """What is missing at the end of a file that has been read, for people; empty if nothing is."""
+        lengths = [
+            float(length * base)
+            for length, base in (
+                (self.stream.duration, self.stream.time_base),
+                (None if self._container.streams.audio else self._container.duration, Fraction(1, av.time_base)),
+            )
+            if length
+        ]
+        promised_s = min(lengths, default=0.0)
+        if promised_s - self._ends_s < CUT_S:
+            return ""
+        return f"The video {self.path} ends after {self._ends_s:.1f} of {promised_s:.1f} s; the rest of it is missing."
 
     def read(self) -> Iterator[tuple[Image, int] | Any]:
         """In the file's own order: (picture, time stamp in stream.time_base) of a frame, or a packet of sound.
@@ -55,14 +98,21 @@ class VideoReader:
         streams = [self.stream] if self.audio is None else [self.stream, self.audio]
         step = max(1, round(1 / (self.rate * self.stream.time_base)))
         stamp = -step
+        first: int | None = None
+        delay = 0
         for packet in self._container.demux(*streams):
             if packet.stream is self.audio:
                 if packet.dts is not None:
                     yield packet
                 continue
             for frame in packet.decode():
-                stamp = frame.pts if frame.pts is not None and frame.pts > stamp else stamp + step
-                yield to_bgr(frame), stamp
+                time = frame.dts if self._in_order_only else frame.pts
+                if first is None and self._in_order_only and time is not None:
+                    delay = time - (self.stream.start_time or 0)  # of the decoder, before its first picture
+                stamp = time - delay if time is not None and time - delay > stamp else stamp + step
+                first = stamp if first is None else first
+                self._ends_s = float((stamp - first + step) * self.stream.time_base)
+                yield to_bgr(frame, self._aspect), stamp
 
     def close(self) -> None:
         """Free the file. Safe to call twice."""
@@ -73,11 +123,21 @@ class VideoWriter:
     """Writes H.264 (VP9 for .webm) with the sound of `reader`; or, for 'gray' pixels, mattes without sound.
 
     pixels: 'bgr24', 'bgra' (kept by .webm only, see `keeps_film_alpha`) or 'gray'. Mattes are lossless FFV1 in .mkv and
-    H.264 elsewhere. Odd sides lose one row or column where the codec has no odd sizes. Raises MediaError.
+    H.264 elsewhere. Odd sides lose one row or column where the codec has no odd sizes. name: what errors call the file,
+    if it is to have another one. Raises MediaError.
     """
 
-    def __init__(self, path: Path, size: tuple[int, int], reader: VideoReader, pixels: str = "bgr24") -> None:
+    def __init__(
+        self,
+        path: Path,
+        size: tuple[int, int],
+        reader: VideoReader,
+        pixels: str = "bgr24",
+        name: Path | None = None,
+    ) -> None:
         self.path = path
+        self._name = name or path
+        self._sound_due = 0
         self._pixels = pixels
         self._lossless = pixels == "gray" and path.suffix.lower() == ".mkv"
         self._size = size if self._lossless else (size[0] - size[0] % 2, size[1] - size[1] % 2)
@@ -87,7 +147,7 @@ class VideoWriter:
         self._encoded = "gray" if self._lossless else "yuva420p" if pixels == "bgra" else "yuv420p"
         codec = "ffv1" if self._lossless else RGB_CODECS.get(path.suffix.lower(), "libx264")
         try:
-            self._container: Any = av.open(str(path), "w")
+            self._container: Any = av.open(f"file:{path}", "w")
             stream: Any = self._container.add_stream(codec, rate=reader.rate, options=CODEC_OPTIONS[codec])
             stream.width, stream.height = self._size
             stream.pix_fmt = self._encoded
@@ -98,10 +158,7 @@ class VideoWriter:
             if reader.audio is not None and pixels != "gray":
                 self._add_audio(reader.audio)
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise MediaError(
-                f"The video {path} cannot be written ({error}).",
-                "Use a folder that you can write to, and .mp4 or .mkv.",
-            ) from error
+            raise self._failed("written", error) from error
 
     def write(self, picture: Array, stamp: int) -> None:
         """Add one picture (uint8 H×W×3, H×W×4 or H×W, as `pixels` says) at a time stamp in the reader's time base."""
@@ -122,7 +179,7 @@ class VideoWriter:
             self._mux([packet])
         else:
             for frame in self._decode_audio(packet):
-                self._mux(self._encode_audio(frame))
+                self._mux(self._encode_audio(self._in_step(frame)))
 
     def close(self) -> None:
         """Finish the file."""
@@ -132,7 +189,7 @@ class VideoWriter:
         try:
             self._container.close()
         except (av.FFmpegError, OSError) as error:
-            raise MediaError(f"The video {self.path} cannot be finished ({error}).", "Free up disk space.") from error
+            raise self._failed("finished", error) from error
 
     def abandon(self) -> None:
         """Let go of the file without finishing it."""
@@ -142,21 +199,34 @@ class VideoWriter:
             return
 
     def _add_audio(self, audio: Any) -> None:
-        self._copy_audio = audio.codec_context.name in self._container.supported_codecs
+        codec = audio.codec_context
+        copied = COPIED_SOUND.get(self.path.suffix.lower(), self._container.supported_codecs)
+        self._copy_audio = bool({codec.name, codec.codec.canonical_name} & set(copied))
         if self._copy_audio:
             self._audio = self._container.add_stream_from_template(audio)
-        else:
-            codec, rate = self._container.default_audio_codec, audio.codec_context.sample_rate
-            possible = av.Codec(codec, "w").audio_rates or [rate]
-            # Opus takes a few rates only; the encoder brings every frame to that of its stream.
-            self._audio = self._container.add_stream(codec, rate=rate if rate in possible else max(possible))
+            return
+        name, rate = self._container.default_audio_codec, codec.sample_rate
+        possible = av.Codec(name, "w").audio_rates or [rate]
+        # Opus takes a few rates only; the encoder brings every frame to that of its stream.
+        rate = rate if rate in possible else max(possible)
+        self._audio = self._container.add_stream(name, rate=rate, layout=LAYOUTS.get(codec.channels, codec.layout.name))
 
     def _decode_audio(self, packet: Any) -> list[Any]:
         try:
             return list(packet.decode())
         except UNREADABLE as error:
-            log.warning("a damaged piece of sound for %s is left out: %s", self.path, error)
+            log.warning("a damaged piece of sound for %s is left out: %s", self._name, error)
             return []
+
+    def _in_step(self, frame: Any) -> Any:
+        """The frame at the end of the one before, unless there is a gap: an encoder refuses times that only jitter."""
+        rate = frame.sample_rate
+        at = self._sound_due if frame.pts is None else round(frame.pts * frame.time_base * rate)
+        if at - self._sound_due < rate * SOUND_GAP_S:
+            at = self._sound_due
+        frame.pts, frame.time_base = at, Fraction(1, rate)
+        self._sound_due = at + frame.samples
+        return frame
 
     def _encode_audio(self, frame: Any) -> list[Any]:
         """The packets of a frame, or with None the last ones."""
@@ -164,7 +234,7 @@ class VideoWriter:
             return list(self._audio.encode(frame))
         except (av.FFmpegError, ValueError) as error:
             raise MediaError(
-                f"The sound of {self.path.name} cannot be written ({error}).",
+                f"The sound of {self._name.name} cannot be written ({error}).",
                 "Use .mkv, which keeps the sound as it is.",
             ) from error
 
@@ -172,4 +242,10 @@ class VideoWriter:
         try:
             self._container.mux(packets)
         except (av.FFmpegError, OSError) as error:
-            raise MediaError(f"The video {self.path} cannot be written ({error}).", "Free up disk space.") from error
+            raise self._failed("written", error) from error
+
+    def _failed(self, how: str, error: Exception) -> MediaError:
+        full = getattr(error, "errno", None) in DISK_FULL
+        mend = "Free up disk space." if full else "Use a folder that you can write to, and .mp4 or .mkv."
+        reason = getattr(error, "strerror", None) or str(error)
+        return MediaError(f"The video {self._name} cannot be {how} ({reason}).", mend)

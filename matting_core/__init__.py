@@ -9,5 +9,7 @@ LARGEST_PICTURE = 1 << 27
 # queue in the user's cache folder; `disable_telemetry_events` comes too late. Nothing of Mattecam's talks to anybody.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-# OpenCV reads this once, when it is loaded, so it stands where everything of ours passes first.
+# OpenCV reads these once, when it is loaded, so they stand where everything of ours passes first. What it writes to the
+# terminal about a file or a camera is said in our own words.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(LARGEST_PICTURE))
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")

@@ -12,8 +12,8 @@ from matting_core.errors import MediaError
 from matting_core.fit import FitMode, fit_image
 from matting_core.foreground import blurred_room
 from matting_core.frames import Image, MattedFrame
+from matting_core.media_kind import media_kind
 from matting_core.pictures import read_image
-from matting_core.suffixes import VIDEO_SUFFIXES
 
 CHROMA_GREEN = "#00b140"
 """What stands in for transparency where an output cannot carry alpha."""
@@ -155,7 +155,7 @@ def open_background(
         def fitted(image: Image) -> Image:
             return fit_image(image, width, height, fit)
 
-        if path.suffix.lower() in VIDEO_SUFFIXES:
+        if media_kind(path) == "video":
             return VideoBackground(open_loop(path, fitted))
         return StillBackground(fitted(read_image(path)))
     return _SIMPLE[spec.kind](spec.value, width, height)

@@ -17,6 +17,7 @@ HD_HEIGHT = 720
 """From this height on untagged video is BT.709, below it BT.601, as players assume."""
 LARGEST_FRAME = 1 << 26
 """Pixels of a frame that is still decoded, about 67 million: twice 8K."""
+WIDEST_PIXEL = 4
 FALLBACK_FPS = 25
 FASTEST_FPS = 1000
 
@@ -41,8 +42,8 @@ def open_video(path: Path) -> tuple[Any, Any]:
         open_regular(path).close()
         # Named by the protocol, or 'http:…' would be an address, and a plain 'a:b.mp4' not a file.
         container = av.open(f"file:{path}", options=_OPTIONS, metadata_errors="replace")
-        stream = container.streams.video[0]
-        if stream.codec_context is None:
+        stream: Any = container.streams.best("video")  # not a cover picture
+        if stream is None or stream.codec_context is None:
             raise ValueError("no known codec")
         stream.thread_type = "AUTO"
         stream.codec_context.options = {"max_pixels": str(LARGEST_FRAME)}
@@ -77,14 +78,21 @@ def colour_matrix(tag: int, height: int) -> Colorspace:
     return _TAGS.get(tag, Colorspace.ITU709 if height >= HD_HEIGHT else Colorspace.ITU601)
 
 
-def to_bgr(frame: Any) -> Image:
+def pixel_aspect(stream: Any) -> float:
+    """How much wider than high the stream's pixels are; 1 where it does not say, or says what no video has."""
+    aspect = float(stream.sample_aspect_ratio or 1)
+    return aspect if 1 / WIDEST_PIXEL <= aspect <= WIDEST_PIXEL else 1.0
+
+
+def to_bgr(frame: Any, aspect: float = 1.0) -> Image:
     """A decoded av.VideoFrame as a new picture: uint8 H×W×3 BGR, turned as its rotation metadata says.
 
-    Raises what `decoded` translates.
+    aspect: of its pixels; the picture's are square. Raises what `decoded` translates.
     """
     if frame.width * frame.height > LARGEST_FRAME:
         raise ValueError("the frame has too many pixels")
     matrix = colour_matrix(int(frame.colorspace), frame.height)
-    image: Image = frame.reformat(format="bgr24", src_colorspace=matrix).to_ndarray()
+    width = max(1, round(frame.width * aspect))
+    image: Image = frame.reformat(width=width, format="bgr24", src_colorspace=matrix).to_ndarray()
     turns = round(getattr(frame, "rotation", 0) / 90) % 4
     return np.ascontiguousarray(np.rot90(image, turns)) if turns else image

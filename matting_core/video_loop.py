@@ -6,7 +6,7 @@ from typing import Any
 
 from matting_core.errors import MediaError
 from matting_core.frames import Image
-from matting_core.video_decode import UNREADABLE, decoded, frame_rate, open_video, to_bgr
+from matting_core.video_decode import UNREADABLE, decoded, frame_rate, open_video, pixel_aspect, to_bgr
 
 
 class VideoLoop:
@@ -58,15 +58,18 @@ class VideoLoop:
 
     def _decode_once(self) -> Iterator[tuple[Image, float]]:
         start: float | None = None
-        due = self._offset_s
-        frames = ((to_bgr(frame), frame.time) for frame in self._container.decode(self._stream))
-        for number, (image, stamp) in enumerate(decoded(frames, self.path)):
-            time_s = stamp if stamp is not None else number / self.fps
+        before = -1 / self.fps
+        aspect = pixel_aspect(self._stream)
+        frames = (
+            (to_bgr(frame, aspect), frame.time, float((frame.duration or 0) * (frame.time_base or 0)))
+            for frame in self._container.decode(self._stream)
+        )
+        for image, stamp, lasts_s in decoded(frames, self.path):
+            time_s = before + 1 / self.fps if stamp is None or (start is not None and stamp <= before) else stamp
             start = time_s if start is None else start
-            due = max(due, self._offset_s + time_s - start)
-            yield self._fit(image), due
-            due += 1.0 / self.fps
-            self._end_s = due
+            before = time_s
+            yield self._fit(image), self._offset_s + time_s - start
+            self._end_s = self._offset_s + time_s - start + (lasts_s or 1 / self.fps)
 
     def _rewind(self) -> None:
         self._offset_s = self._end_s

@@ -12,7 +12,7 @@ from app.camera import open_source
 from app.camera_list import CameraInfo
 from app.camera_watch import BlackWatch
 from app.settings import Settings
-from matting_core.errors import SourceError, SourceLost, UsageError
+from matting_core.errors import SourceError, SourceLost
 from matting_core.frames import Frame
 
 WEBCAM = CameraInfo(3, "HD Webcam", "", cv2.CAP_DSHOW)
@@ -193,11 +193,6 @@ def test_auto_waits_instead_of_showing_the_demo_where_that_is_asked(cameras):
     cameras()
     with pytest.raises(SourceError, match="No camera is connected"):
         open_source(Settings(camera="auto"), demo_if_none=False)
-
-
-def test_a_bad_size_for_the_demo_is_wrong_use():
-    with pytest.raises(UsageError, match="9999x9999"):
-        open_source(Settings(camera="demo", camera_size="9999x9999"))
 
 
 linux_only = pytest.mark.skipif(os.name != "posix", reason="device nodes")

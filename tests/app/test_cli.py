@@ -169,3 +169,18 @@ def test_without_a_display_the_window_names_run() -> None:
     assert "run" in done.stderr
     assert done.stderr.startswith("mattecam: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_what_the_terminal_cannot_show_is_told_all_the_same(tmp_path: Path) -> None:
+    """Windows gives a program whose output goes to a file an encoding of few characters."""
+    name = tmp_path / "日本→.png"
+    done = subprocess.run(
+        [sys.executable, MAIN, "process", str(name), "--output", str(tmp_path / "out.png")],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "cp1252"},
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert b"\\u65e5\\u672c\\u2192.png does not exist" in done.stderr
+    assert b"Traceback" not in done.stderr

@@ -181,6 +181,12 @@ def test_what_cannot_be_read_is_named_and_skipped(
     assert "1 skipped." in captured.err
     assert str(folder / "matte" / "b.png") in captured.err
     assert "Not read: b" in (tmp_path / "r.html").read_text("utf-8")
+    write_image(folder / "matte/b.png", mattes["b"][:, :-2])
+    assert run(folder, "--json") == 1
+    captured = capsys.readouterr()
+    assert json.loads(captured.out.strip().splitlines()[-1])["skipped"] == ["b"], "one that does not fit, likewise"
+    assert "but its matte" in captured.err
+    (folder / "matte/b.png").write_bytes(b"broken")
     for name in "ac":
         (folder / f"image/{name}.png").write_bytes(b"broken")
     assert run(folder, "--json") == 1

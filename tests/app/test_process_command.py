@@ -233,7 +233,7 @@ def test_pictures_of_a_folder_that_would_become_one_are_named(
         (("{portrait}", "--output", "x.jpg", "--background", "transparent"), 2, "'x.jpg' cannot be transparent"),
         ((".", "--output", "{broken}"), 2, "is a folder, but"),
         ((".", "--output", "x.jpg"), 2, "Give a folder for the results"),
-        (("{notes}", "--output", "x.jpg"), 1, "notes.txt is not a readable video"),
+        (("{notes}", "--output", "x.jpg"), 1, "notes.txt is not a readable picture or video"),
     ],
 )
 def test_wrong_input_is_one_sentence(

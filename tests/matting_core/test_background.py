@@ -1,6 +1,7 @@
 """Backgrounds: the SPEC grammar, pictures fitted to the canvas, and videos at their own pace."""
 
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -94,6 +95,26 @@ def test_a_video_goes_at_its_own_pace_and_loops(film: Path) -> None:
     finally:
         background.close()
     assert shown == [20, 20, 120, 220, 220, 20, 120, 20]
+
+
+def test_a_video_of_no_steady_rate_keeps_its_own_times_in_every_round(tmp_path: Path) -> None:
+    path = tmp_path / "uneven.gif"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("gif", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "rgb8"
+        stream.codec_context.time_base = Fraction(1, 10)
+        for stamp in (0, 15, 16, 18):
+            picture = np.full((48, 64, 3), 10 * stamp, np.uint8)
+            frame = av.VideoFrame.from_ndarray(picture, format="bgr24").reformat(format="rgb8")
+            frame.pts = stamp
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    loop = VideoLoop(path)
+    dues = [loop.next()[1] for _ in range(8)]
+    loop.close()
+    assert dues[:4] == pytest.approx([0, 1.5, 1.6, 1.8], abs=0.002)
+    assert dues[4] == pytest.approx(1.9, abs=0.15), "the last one's length is not written"
+    assert [due - dues[4] for due in dues[4:]] == pytest.approx(dues[:4], abs=0.002)
 
 
 def test_decoding_ahead_shows_the_same_pictures_and_never_waits(film: Path) -> None:
