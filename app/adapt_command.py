@@ -11,7 +11,7 @@ import psutil
 from tqdm import tqdm
 
 from app import settings as settings_file
-from matting_core.command_line import end_on_sigterm
+from matting_core.command_line import ended_like_ctrl_c
 from matting_core.errors import UsageError
 from matting_core.manifest import ModelEntry
 from matting_core.model_store import ModelStore
@@ -52,7 +52,7 @@ def adapt(
     original = store.find(RELEASED if settings.model == AUTO_MODEL else settings.model)
     name = store.free_name(output or f"{original.name}_room", exactly=output is not None)
     _make_way()
-    with Teller(as_json) as tell:
+    with ended_like_ctrl_c(), Teller(as_json) as tell:
         long_side = live_preset(settings.preset).long_side
         adapted, skipped = _run(source, original, long_side, (epochs, seconds_limit), compare, tell)
         result = _result(adapted, original.name, skipped)
@@ -111,9 +111,8 @@ class Teller:
 
 
 def _make_way() -> None:
-    """Give way to everything else on this machine, above all a running call; and let SIGTERM end this cleanly."""
+    """Give way to everything else on this machine, above all a running call."""
     psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if sys.platform == "win32" else 10)
-    end_on_sigterm()
 
 
 def _run(

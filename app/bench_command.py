@@ -28,7 +28,7 @@ from matting_core.engine import create_engine
 from matting_core.errors import MediaError, UsageError
 from matting_core.fit import fit_frame
 from matting_core.frames import Image
-from matting_core.inputs import why_no_file
+from matting_core.inputs import is_file, why_no_file
 from matting_core.media_kind import media_kind
 from matting_core.model_store import ModelStore
 from matting_core.pictures import read_image
@@ -131,7 +131,7 @@ def read_pictures(source: str, size: str) -> list[Image]:
         demo.close()
         return pictures
     path = Path(source)
-    if not path.is_file():
+    if not is_file(path):
         raise UsageError(f"The source {source} {why_no_file(path)}.", "Give an image or video file, or demo.")
     return [read_image(path)] if media_kind(path) == "image" else _first_pictures(path)
 

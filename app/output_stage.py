@@ -202,13 +202,13 @@ class OutputStage:
         self._make_preview(slate, None)
 
     def _send(self, sinks: Sinks, canvas: Image, alpha: Alpha | None, now_s: float, slate: bool = False) -> None:
-        sinks.send(canvas, alpha, now_s, slate, self._withheld)
+        sinks.send(canvas, alpha, now_s, slate, (lambda: False) if slate else self._withheld)
         self._newest_canvas, self._newest_alpha = canvas, alpha
         self._stats.count("sent")
 
     def _withheld(self) -> bool:
         """Whether what is being sent must reach no further output: an earlier one may have taken its time."""
-        return self._shows_room and not self._settings().shows_the_room
+        return self._paused.is_set() or (self._shows_room and not self._settings().shows_the_room)
 
     def _make_preview(self, canvas: Image, before: MattedFrame | None) -> None:
         now_s = time.monotonic()

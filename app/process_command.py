@@ -15,7 +15,7 @@ from app.settings import Scene
 from app.studio import Studio
 from app.video_file import VideoReader, VideoWriter
 from matting_core.background_spec import BackgroundSpec, existing_spec
-from matting_core.command_line import end_on_sigterm
+from matting_core.command_line import ended_like_ctrl_c
 from matting_core.engine import MattingEngine, create_engine
 from matting_core.errors import MediaError, UsageError
 from matting_core.fit import fit_image
@@ -25,7 +25,7 @@ from matting_core.pictures import read_image, write_image
 from matting_core.predictor import Predictor, matte_still
 from matting_core.preprocess import input_size
 from matting_core.presets import Preset, find_preset
-from matting_core.suffixes import ALPHA_SUFFIXES, IMAGE_SUFFIXES, WRITTEN_SUFFIXES
+from matting_core.suffixes import ALPHA_SUFFIXES, COLOUR_SUFFIXES, IMAGE_SUFFIXES
 
 
 @dataclass(slots=True)
@@ -43,6 +43,7 @@ class Job:
     missing: str = ""
 
 
+@ended_like_ctrl_c()
 def process(
     source: Path,
     output: Path | None,
@@ -57,7 +58,6 @@ def process(
 
     Raises UsageError and MediaError, with nothing half-written.
     """
-    end_on_sigterm()
     spec = existing_spec(background)
     kind = check_paths(source, output, alpha, spec)
     chosen = find_preset(preset)
@@ -89,6 +89,7 @@ def process(
         "model": model,
         "input_size": job.input_size,
         "skipped": job.skipped,
+        "missing": job.missing,
     }
     print(json.dumps(result) if as_json else _summary(job, seconds))
     if job.skipped:
@@ -136,7 +137,7 @@ def _process_folder(job: Job, folder: Path) -> None:
 
 def _result_name(path: Path, background: BackgroundSpec) -> str:
     """The picture's own name; as PNG where its own format is not written, or cannot be transparent."""
-    keeps = path.suffix.lower() in (ALPHA_SUFFIXES if background.kind == "transparent" else WRITTEN_SUFFIXES)
+    keeps = path.suffix.lower() in (ALPHA_SUFFIXES if background.kind == "transparent" else COLOUR_SUFFIXES)
     return path.name if keeps else f"{path.stem}.png"
 
 

@@ -1,6 +1,7 @@
 """The paths that `process` is given: what fits together, told before any work; and files that come whole or not."""
 
 import contextlib
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
@@ -10,26 +11,26 @@ from matting_core.atomic import part_stem
 from matting_core.background_spec import BackgroundSpec
 from matting_core.errors import MediaError, UsageError
 from matting_core.media_kind import MediaKind, media_kind
-from matting_core.suffixes import ALPHA_SUFFIXES, IMAGE_SUFFIXES, WRITTEN_SUFFIXES
+from matting_core.suffixes import ALPHA_SUFFIXES, COLOUR_SUFFIXES, IMAGE_SUFFIXES, MATTE_SUFFIXES, VIDEO_SUFFIXES
 
 InputKind = Literal["folder"] | MediaKind
 MEND_FOLDER = "Use a folder that you can write to, or a shorter name."
 
 
 def _input_kind(source: Path) -> InputKind:
-    return "folder" if source.is_dir() else media_kind(source)
+    return "folder" if _is_folder(source) else media_kind(source)
 
 
 def check_paths(source: Path, output: Path | None, alpha: Path | None, background: BackgroundSpec) -> InputKind:
     """What the input is; UsageError unless the results can be written under these names, and are not the input."""
     if output is None and alpha is None:
         raise UsageError("There is nothing to write.", "Give --output, --alpha or both.")
-    if not source.exists():
+    if not _is_there(source):
         raise UsageError(f"The input {source} does not exist.", "Check the path.")
     kind = _input_kind(source)
-    for target in (output, alpha):
+    for target, suffixes in ((output, COLOUR_SUFFIXES), (alpha, MATTE_SUFFIXES)):
         if target is not None:
-            _check_target(target, source, kind)
+            _check_target(target, source, kind, suffixes)
     if output is not None and alpha is not None and output.resolve() == alpha.resolve():
         raise UsageError(f"The result and its mattes would both be written to {output}.", "Give two different paths.")
     spare_background(background, [target for target in (output, alpha) if target is not None])
@@ -46,25 +47,36 @@ def spare_background(background: BackgroundSpec, targets: Iterable[Path]) -> Non
 
 def _spare(name: str, file: Path, targets: Iterable[Path]) -> None:
     for target in targets:
-        if target.exists() and target.samefile(file):
+        if _is_there(target) and target.samefile(file):
             raise UsageError(f"The {name} {file} would be overwritten.", "Choose another path for the result.")
 
 
-def _check_target(target: Path, source: Path, kind: InputKind) -> None:
+def _check_target(target: Path, source: Path, kind: InputKind, picture_suffixes: frozenset[str]) -> None:
     _spare("input", source, [target])
+    suffix = target.suffix.lower()
     if kind == "folder":
-        is_file = target.exists() and not target.is_dir()
-        if is_file or (not target.exists() and target.suffix.lower() in IMAGE_SUFFIXES | FILM_SUFFIXES):
+        is_file = _is_there(target) and not _is_folder(target)
+        if is_file or (not _is_there(target) and suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES):
             raise UsageError(
                 f"The input {source} is a folder, but {target} is a file.", "Give a folder for the results."
             )
         return
-    if target.is_dir():
+    if _is_folder(target):
         raise UsageError(f"{target} is a folder.", f"Name a file in it, such as {target / source.name}.")
-    image, video = ("a picture", ".png or .jpg", WRITTEN_SUFFIXES), ("a video", ".mp4, .mkv or .webm", FILM_SUFFIXES)
+    image, video = ("a picture", ".png or .jpg", picture_suffixes), ("a video", ".mp4, .mkv or .webm", FILM_SUFFIXES)
     noun, example, suffixes = image if kind == "image" else video
-    if target.suffix.lower() not in suffixes:
-        raise UsageError(f"'{target.name}' is not a file name for {noun}.", f"End it with {example}, for example.")
+    if suffix not in suffixes:
+        known = suffix in (IMAGE_SUFFIXES if kind == "image" else VIDEO_SUFFIXES)
+        problem = f"Mattecam does not write '{suffix}' here" if known else f"'{target.name}' is no file name for {noun}"
+        raise UsageError(f"{problem}.", f"End it with {example}, for example.")
+
+
+def _is_there(path: Path) -> bool:
+    return os.path.exists(path)  # noqa: PTH110 - Path.exists raises where nobody may look, or the name is too long
+
+
+def _is_folder(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 - likewise
 
 
 def _check_transparent(output: Path, kind: InputKind) -> None:

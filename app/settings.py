@@ -23,6 +23,7 @@ LEAST_LOAD, NO_LIMIT = 10, 100
 SLOWEST_CAP = 5
 OUT_OF_BOUNDS = ("greater_than_equal", "less_than_equal")
 """What pydantic calls a number beyond its field's bounds; such a field here has both."""
+SIZE_RULE = "WIDTHxHEIGHT, each from 16 to 7680, for example 1280x720"
 LARGEST = 1 << 20
 """Bytes of a settings file that are read at most; a full one has a few thousand."""
 
@@ -70,7 +71,7 @@ class Settings(Scene):
     engine: str = "auto"
     preset: str = Field(AUTO_PRESET, description=f"one of {', '.join(LIVE_PRESETS)}")
     model: str = Field(AUTO_MODEL, description="'auto': the preset's, or one of `models list`")
-    output_size: str = Field("1280x720", description="both sides even")
+    output_size: str = "1280x720"
     output_fps: int = Field(60, ge=1, le=240, description="the most that is sent; a slower camera sets the pace")
     fps_cap: int = Field(0, ge=0, le=240, description="the most frames that are matted in a second; 0: no cap")
     load_limit: int = Field(NO_LIMIT, ge=LEAST_LOAD, le=NO_LIMIT, description="% of the processor or GPU used at most")
@@ -96,10 +97,10 @@ class Settings(Scene):
         try:
             width, height = parse_size(value)
         except UsageError as error:
-            raise ValueError(error.mend) from error
-        if field.field_name == "output_size" and (width % 2 or height % 2):
-            raise ValueError("both sides must be even")
-        return value
+            raise ValueError(f"it must be {SIZE_RULE}") from error
+        if field.field_name == "output_size":  # video has half as many colours, so no odd sides
+            width, height = width - width % 2, height - height % 2
+        return f"{width}x{height}"
 
     @field_validator("scenes")
     @classmethod
@@ -158,7 +159,7 @@ def parse_size(text: str) -> tuple[int, int]:
         and 16 <= int(height) <= 7680
     ):
         return int(width), int(height)
-    raise UsageError(f"'{text}' is not a size.", "Write WIDTHxHEIGHT, each from 16 to 7680, for example 1280x720.")
+    raise UsageError(f"'{text}' is not a size.", f"Write {SIZE_RULE}.")
 
 
 def settings_path() -> Path:

@@ -13,7 +13,16 @@ import numpy as np
 from matting_core.errors import MediaError, UsageError
 from matting_core.frames import Array, Image
 from matting_core.suffixes import VIDEO_SUFFIXES
-from matting_core.video_decode import UNREADABLE, colour_matrix, decoded, frame_rate, open_video, pixel_aspect, to_bgr
+from matting_core.video_decode import (
+    UNREADABLE,
+    FrameTimes,
+    colour_matrix,
+    decoded,
+    frame_rate,
+    open_video,
+    pixel_aspect,
+    to_bgr,
+)
 
 log = logging.getLogger(__name__)
 
@@ -25,13 +34,11 @@ COPIED_SOUND = {
     ".mov": {"aac", "mp3", "ac3", "alac"},
     ".webm": {"opus", "vorbis"},
 }
-"""The codecs of sound that a format takes as they are and players expect there; .mkv takes any."""
+"""The codecs of sound that a format takes as they are and players expect there; .mkv takes nearly any."""
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 SOUND_GAP_S = 0.1
 CUT_S = 0.5
 """A film that ends so much before the time that its file gives was cut short."""
-LAYOUTS = {1: "mono", 2: "stereo"}
-"""Of so many channels, where a file does not name their places, as plain PCM does not."""
 RGB_CODECS = {".webm": "libvpx-vp9"}
 UNTAGGED = 2
 CODEC_OPTIONS: dict[str, dict[str, str]] = {
@@ -59,8 +66,6 @@ class VideoReader:
         """How many frames the file says it has; 0 if it does not say."""
         self.rate = frame_rate(self.stream)
         self._aspect = pixel_aspect(self.stream)
-        # AVI has no times of its own: where frames refer to later ones, only those of decoding are in order.
-        self._in_order_only = self._container.format.name == "avi"
         self._ends_s = 0.0
 
     @property
@@ -69,23 +74,26 @@ class VideoReader:
         tracks = len(self._container.streams.audio)
         if tracks and self.audio is None:
             return f"The sound of {self.path} is left out: its codec is not known here."
-        return f"Of the {tracks} sound tracks of {self.path} the first is kept." if tracks > 1 else ""
+        return f"Of the {tracks} sound tracks of {self.path} only one is kept." if tracks > 1 else ""
 
     @property
     def missing(self) -> str:
-        """What is missing at the end of a file that has been read, for people; empty if nothing is."""
-        lengths = [
-            float(length * base)
-            for length, base in (
-                (self.stream.duration, self.stream.time_base),
-                (None if self._container.streams.audio else self._container.duration, Fraction(1, av.time_base)),
-            )
-            if length
-        ]
-        promised_s = min(lengths, default=0.0)
-        if promised_s - self._ends_s < CUT_S:
+        """What is missing at the end of a file that has been read, for people; empty if nothing is known to be.
+
+        A file's length is that of its longest stream, so where it gives no other, more streams than one say nothing.
+        """
+        film = self._container
+        matroska, lengths_s = "matroska" in film.format.name, []
+        if self.stream.duration:
+            lengths_s.append(float(self.stream.duration * self.stream.time_base))
+        if film.duration and (len(film.streams) == 1 or "mp4" in film.format.name):  # an MP4's heeds its cuts
+            lengths_s.append(film.duration / av.time_base)
+        promised_s = min(lengths_s, default=0.0)
+        begins_s = 0.0 if matroska else float((self.stream.start_time or 0) * self.stream.time_base)
+        lasted_s = self._ends_s - begins_s  # Matroska counts from 0
+        if promised_s - lasted_s < CUT_S:
             return ""
-        return f"The video {self.path} ends after {self._ends_s:.1f} of {promised_s:.1f} s; the rest of it is missing."
+        return f"The video {self.path} ends after {lasted_s:.1f} of {promised_s:.1f} s; the rest of it is missing."
 
     def read(self) -> Iterator[tuple[Image, int] | Any]:
         """In the file's own order: (picture, time stamp in stream.time_base) of a frame, or a packet of sound.
@@ -96,22 +104,15 @@ class VideoReader:
 
     def _read(self) -> Iterator[tuple[Image, int] | Any]:
         streams = [self.stream] if self.audio is None else [self.stream, self.audio]
-        step = max(1, round(1 / (self.rate * self.stream.time_base)))
-        stamp = -step
-        first: int | None = None
-        delay = 0
+        times = FrameTimes(self._container, self.stream)
         for packet in self._container.demux(*streams):
             if packet.stream is self.audio:
                 if packet.dts is not None:
                     yield packet
                 continue
             for frame in packet.decode():
-                time = frame.dts if self._in_order_only else frame.pts
-                if first is None and self._in_order_only and time is not None:
-                    delay = time - (self.stream.start_time or 0)  # of the decoder, before its first picture
-                stamp = time - delay if time is not None and time - delay > stamp else stamp + step
-                first = stamp if first is None else first
-                self._ends_s = float((stamp - first + step) * self.stream.time_base)
+                stamp = times.next(frame)
+                self._ends_s = float((stamp + max(frame.duration or 0, times.step)) * self.stream.time_base)
                 yield to_bgr(frame, self._aspect), stamp
 
     def close(self) -> None:
@@ -137,7 +138,7 @@ class VideoWriter:
     ) -> None:
         self.path = path
         self._name = name or path
-        self._sound_due = 0
+        self._sound_due: int | None = None
         self._pixels = pixels
         self._lossless = pixels == "gray" and path.suffix.lower() == ".mkv"
         self._size = size if self._lossless else (size[0] - size[0] % 2, size[1] - size[1] % 2)
@@ -179,7 +180,8 @@ class VideoWriter:
             self._mux([packet])
         else:
             for frame in self._decode_audio(packet):
-                self._mux(self._encode_audio(self._in_step(frame)))
+                if self._put_in_step(frame):
+                    self._mux(self._encode_audio(frame))
 
     def close(self) -> None:
         """Finish the file."""
@@ -209,7 +211,7 @@ class VideoWriter:
         possible = av.Codec(name, "w").audio_rates or [rate]
         # Opus takes a few rates only; the encoder brings every frame to that of its stream.
         rate = rate if rate in possible else max(possible)
-        self._audio = self._container.add_stream(name, rate=rate, layout=LAYOUTS.get(codec.channels, codec.layout.name))
+        self._audio = self._container.add_stream(name, rate=rate, layout="mono" if codec.channels == 1 else "stereo")
 
     def _decode_audio(self, packet: Any) -> list[Any]:
         try:
@@ -218,15 +220,21 @@ class VideoWriter:
             log.warning("a damaged piece of sound for %s is left out: %s", self._name, error)
             return []
 
-    def _in_step(self, frame: Any) -> Any:
-        """The frame at the end of the one before, unless there is a gap: an encoder refuses times that only jitter."""
+    def _put_in_step(self, frame: Any) -> bool:
+        """Let a frame follow the one before, unless there is a gap: an encoder refuses times that only jitter.
+
+        False for one that comes as much too early: it is left out, so that sound and picture stay together.
+        """
         rate = frame.sample_rate
-        at = self._sound_due if frame.pts is None else round(frame.pts * frame.time_base * rate)
-        if at - self._sound_due < rate * SOUND_GAP_S:
-            at = self._sound_due
+        at = None if frame.pts is None else round(frame.pts * frame.time_base * rate)
+        due = self._sound_due if self._sound_due is not None else at or 0
+        if at is not None and at < due - rate * SOUND_GAP_S:
+            return False
+        if at is None or at < due + rate * SOUND_GAP_S:
+            at = due
         frame.pts, frame.time_base = at, Fraction(1, rate)
         self._sound_due = at + frame.samples
-        return frame
+        return True
 
     def _encode_audio(self, frame: Any) -> list[Any]:
         """The packets of a frame, or with None the last ones."""
@@ -235,7 +243,7 @@ class VideoWriter:
         except (av.FFmpegError, ValueError) as error:
             raise MediaError(
                 f"The sound of {self._name.name} cannot be written ({error}).",
-                "Use .mkv, which keeps the sound as it is.",
+                "Use .mkv, which keeps nearly any sound as it is.",
             ) from error
 
     def _mux(self, packets: list[Any]) -> None:

@@ -1,8 +1,10 @@
 """What every command of Mattecam has in common: its exit codes, and wrong use told in one sentence."""
 
 import argparse
+import contextlib
 import signal
 import threading
+from collections.abc import Iterator
 from typing import NoReturn
 
 GOOD, FAILED, WRONG_USE = 0, 1, 2
@@ -10,12 +12,22 @@ INTERRUPTED = 130
 """Of a command that Ctrl-C ended before its end: what a shell makes of that signal."""
 
 
-def end_on_sigterm() -> None:
-    """Let what asks a program to end do as Ctrl-C does, so that nothing half-done is left; on the main thread only."""
-    if threading.current_thread() is threading.main_thread():
-        for name in ("SIGTERM", "SIGHUP"):
-            if hasattr(signal, name):
-                signal.signal(getattr(signal, name), signal.default_int_handler)
+@contextlib.contextmanager
+def ended_like_ctrl_c() -> Iterator[None]:
+    """While this lasts, what asks the program to end does as Ctrl-C does, so that nothing half-done is left.
+
+    On the main thread only; a signal that is ignored, as under `nohup`, or somebody else's stays so.
+    """
+    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    here = threading.current_thread() is threading.main_thread()
+    taken = [each for each in signals if here and signal.getsignal(each) is signal.SIG_DFL]
+    for each in taken:
+        signal.signal(each, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for each in taken:
+            signal.signal(each, signal.SIG_DFL)
 
 
 class CommandParser(argparse.ArgumentParser):

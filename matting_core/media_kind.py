@@ -1,10 +1,12 @@
-"""Whether a file is a picture or a video: by its suffix, or, where that tells nothing, by what is in it."""
+"""Whether a file is a picture or a video: by its suffix, or, where that tells nothing, by how it begins."""
 
 from pathlib import Path
 from typing import Literal
 
+import cv2
+
 from matting_core.errors import MediaError
-from matting_core.pictures import read_image
+from matting_core.inputs import open_regular
 from matting_core.suffixes import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 MediaKind = Literal["image", "video"]
@@ -18,10 +20,10 @@ def media_kind(path: Path) -> MediaKind:
     if suffix in VIDEO_SUFFIXES:
         return "video"
     try:
-        read_image(path)
-    except MediaError:
-        return _video(path)
-    return "image"
+        open_regular(path).close()
+    except OSError as error:
+        raise MediaError(f"The file {path} cannot be read ({error.strerror}).", "Choose another file.") from error
+    return "image" if cv2.haveImageReader(str(path)) else _video(path)
 
 
 def _video(path: Path) -> MediaKind:

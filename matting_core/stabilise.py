@@ -238,9 +238,9 @@ class _Held:
 
 
 def _stand_still(guide: Image, other: Image) -> Array:
-    """bool h×w: where no colour differs by more than OFD_STILL."""
+    """bool h×w: where no colour differs by more than OFD_STILL, in the mean over the 3×3 around, for the noise."""
     blue, green, red = cv2.split(cv2.absdiff(guide, other))
-    return cv2.max(cv2.max(blue, green), red) <= OFD_STILL
+    return cv2.blur(cv2.max(cv2.max(blue, green), red), (3, 3)) <= OFD_STILL
 
 
 STABILISERS: dict[str, Callable[[], Stabiliser]] = {"off": Off, "ofd": OneFrameDelay, "motion": MotionAware}

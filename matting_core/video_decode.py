@@ -17,7 +17,7 @@ HD_HEIGHT = 720
 """From this height on untagged video is BT.709, below it BT.601, as players assume."""
 LARGEST_FRAME = 1 << 26
 """Pixels of a frame that is still decoded, about 67 million: twice 8K."""
-WIDEST_PIXEL = 4
+NEARLY_SQUARE, WIDEST_PIXEL = 0.02, 4
 FALLBACK_FPS = 25
 FASTEST_FPS = 1000
 
@@ -56,6 +56,33 @@ def open_video(path: Path) -> tuple[Any, Any]:
     return container, stream
 
 
+class FrameTimes:
+    """The time of each frame of a stream, in its time base, in the order in which they are decoded: always growing.
+
+    A frame without a time, or with one that does not grow, comes `step` after the one before: 1 / the mean rate.
+    """
+
+    def __init__(self, container: Any, stream: Any) -> None:
+        self.step = max(1, round(1 / (frame_rate(stream) * stream.time_base)))
+        # AVI has no times of its own: where frames refer to later ones, only those of decoding are in order.
+        self._of_decoding = container.format.name == "avi"
+        self._start = stream.start_time or 0
+        self._delay: int | None = None
+        self._last: int | None = None
+
+    def next(self, frame: Any) -> int:
+        """That of the next decoded frame."""
+        time = frame.dts if self._of_decoding else frame.pts
+        if time is not None and self._of_decoding:
+            if self._delay is None:
+                self._delay = time - self._start  # of the decoder, before its first picture
+            time -= self._delay
+        if time is None or (self._last is not None and time <= self._last):
+            time = self._start if self._last is None else self._last + self.step
+        self._last = time
+        return int(time)
+
+
 def frame_rate(stream: Any) -> Fraction:
     """A stream's mean rate in frames a second; FALLBACK_FPS where it gives none, or one that no video has."""
     rate = Fraction(stream.average_rate or FALLBACK_FPS)
@@ -79,9 +106,10 @@ def colour_matrix(tag: int, height: int) -> Colorspace:
 
 
 def pixel_aspect(stream: Any) -> float:
-    """How much wider than high the stream's pixels are; 1 where it does not say, or says what no video has."""
+    """How much wider than high the stream's pixels are; 1 where it is nearly that, or is what no video has."""
     aspect = float(stream.sample_aspect_ratio or 1)
-    return aspect if 1 / WIDEST_PIXEL <= aspect <= WIDEST_PIXEL else 1.0
+    odd = abs(aspect - 1) < NEARLY_SQUARE or not 1 / WIDEST_PIXEL <= aspect <= WIDEST_PIXEL
+    return 1.0 if odd else aspect
 
 
 def to_bgr(frame: Any, aspect: float = 1.0) -> Image:
@@ -89,10 +117,10 @@ def to_bgr(frame: Any, aspect: float = 1.0) -> Image:
 
     aspect: of its pixels; the picture's are square. Raises what `decoded` translates.
     """
-    if frame.width * frame.height > LARGEST_FRAME:
+    width = max(1, round(frame.width * aspect))
+    if width * frame.height > LARGEST_FRAME:
         raise ValueError("the frame has too many pixels")
     matrix = colour_matrix(int(frame.colorspace), frame.height)
-    width = max(1, round(frame.width * aspect))
     image: Image = frame.reformat(width=width, format="bgr24", src_colorspace=matrix).to_ndarray()
     turns = round(getattr(frame, "rotation", 0) / 90) % 4
     return np.ascontiguousarray(np.rot90(image, turns)) if turns else image

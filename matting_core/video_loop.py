@@ -6,7 +6,7 @@ from typing import Any
 
 from matting_core.errors import MediaError
 from matting_core.frames import Image
-from matting_core.video_decode import UNREADABLE, decoded, frame_rate, open_video, pixel_aspect, to_bgr
+from matting_core.video_decode import UNREADABLE, FrameTimes, decoded, frame_rate, open_video, pixel_aspect, to_bgr
 
 
 class VideoLoop:
@@ -57,19 +57,16 @@ class VideoLoop:
             return None
 
     def _decode_once(self) -> Iterator[tuple[Image, float]]:
-        start: float | None = None
-        before = -1 / self.fps
-        aspect = pixel_aspect(self._stream)
+        times, aspect = FrameTimes(self._container, self._stream), pixel_aspect(self._stream)
         frames = (
-            (to_bgr(frame, aspect), frame.time, float((frame.duration or 0) * (frame.time_base or 0)))
+            (to_bgr(frame, aspect), times.next(frame), frame.duration or times.step)
             for frame in self._container.decode(self._stream)
         )
-        for image, stamp, lasts_s in decoded(frames, self.path):
-            time_s = before + 1 / self.fps if stamp is None or (start is not None and stamp <= before) else stamp
-            start = time_s if start is None else start
-            before = time_s
-            yield self._fit(image), self._offset_s + time_s - start
-            self._end_s = self._offset_s + time_s - start + (lasts_s or 1 / self.fps)
+        start: int | None = None
+        for image, stamp, lasts in decoded(frames, self.path):
+            start = stamp if start is None else start
+            yield self._fit(image), self._offset_s + float((stamp - start) * self._stream.time_base)
+            self._end_s = self._offset_s + float((stamp - start + lasts) * self._stream.time_base)
 
     def _rewind(self) -> None:
         self._offset_s = self._end_s

@@ -260,6 +260,10 @@ class AdaptDialog(QDialog):
     def _fail(self, error: Exception) -> None:
         log.debug("adapting failed", exc_info=error)
         self._end_recording()
+        process, self._process = self._process, None
+        if process is not None:  # the last picture was not written: nothing may begin with what there is
+            process.ended.disconnect(self._ended)
+            process.stop()
         self._delete_recording()
         if not self._closed:
             self._page(str(error), close=self.tr("Close"))

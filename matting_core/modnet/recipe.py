@@ -118,15 +118,15 @@ def _command(step: Step) -> list[str]:
 
 
 def _do(step: Step, output: Path) -> int:
-    """Do a step unless it was done before; its exit code."""
-    done = output / f"{step.name}.done"
-    if done.exists():
+    """Do a step unless this very one was done before; its exit code."""
+    done, command = output / f"{step.name}.done", shlex.join(_command(step))
+    if done.exists() and done.read_text() == command:
         return GOOD
     print(f"{step.name}: {step.module}", file=sys.stderr)
     code = subprocess.run([sys.executable, *_command(step)], check=False).returncode
     if code == GOOD:
         output.mkdir(parents=True, exist_ok=True)
-        done.touch()
+        done.write_text(command)
     return code
 
 

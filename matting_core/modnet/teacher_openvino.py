@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from matting_core.errors import EngineError, first_line
 from matting_core.modnet.backbone import Taps
 from matting_core.modnet.model import MODNet
 from matting_core.modnet.onnx_graph import onnx_graph
@@ -30,11 +31,20 @@ class CompiledTeacher:
         self._compiled: Any = None
 
     def __call__(self, image: Tensor) -> tuple[Taps, Tensor]:
-        """image: as `MODNet.forward` takes it, on the CPU. Its taps, and the matte N×1×H×W; all new."""
+        """image: as `MODNet.forward` takes it, on the CPU. Its taps, and the matte N×1×H×W; all new.
+
+        Raises EngineError where OpenVINO fails.
+        """
         shape = tuple(image.shape)
-        if shape != self._shape:
-            self._compile(shape)
-        matte, *taps = map(torch.from_numpy, self._compiled(image.numpy()).to_tuple())
+        try:
+            if shape != self._shape:
+                self._compile(shape)
+            answers = self._compiled(image.numpy()).to_tuple()
+        except (ImportError, RuntimeError) as error:
+            raise EngineError(
+                f"OpenVINO cannot compute the teacher ({first_line(error)}).", "Install it with: pip install openvino"
+            ) from error
+        matte, *taps = map(torch.from_numpy, answers)
         return Taps(*taps), matte
 
     def _compile(self, shape: tuple[int, ...]) -> None:

@@ -63,9 +63,10 @@ def make_accelerator(config: TrainConfig) -> Accelerator:
     )
 
 
-def teacher_precision(config: TrainConfig) -> str:
+def teacher_precision(config: TrainConfig, device: torch.device) -> str:
     """What a processor computes a teacher's lessons in: bf16 where it has that, unless float32 is asked for."""
-    return "bf16" if config.precision != "fp32" and "bf16" in processor_precisions() else "f32"
+    halved = device.type == "cpu" and config.precision != "fp32" and "bf16" in processor_precisions()
+    return "bf16" if halved else "f32"
 
 
 def check_processes(config: TrainConfig, accelerator: Accelerator) -> None:

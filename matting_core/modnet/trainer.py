@@ -67,7 +67,8 @@ class Trainer:
         torch.manual_seed(config.seed)
         check_teacher(config.network, config.steadiness)
         teacher = config.network.teacher
-        self._teacher = Teacher(teacher, accelerator.device, teacher_precision(config)) if teacher else None
+        device = accelerator.device
+        self._teacher = Teacher(teacher, device, teacher_precision(config, device)) if teacher else None
         resumes = resume and holds_run(config.output)
         model = self._start(fresh=not resumes)
         average = averaged(model)

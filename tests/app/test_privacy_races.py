@@ -80,6 +80,19 @@ def test_who_leaves_none_while_one_output_is_held_up_is_not_seen_in_the_next(ope
     assert open_room.memory.leaks == before
 
 
+def test_who_hides_while_one_output_is_held_up_is_not_seen_in_the_next(open_room: Rig) -> None:
+    camera = Slow()
+    pipeline = open_room.build(SETTINGS.changed(virtual_camera=True), open_virtual_camera=lambda *_: camera)
+    open_room.until(open_room.shows_person)
+    camera.held_up.set()
+    assert camera.inside.wait(LONG_S)
+    seen = open_room.memory.sent
+    pipeline.pause(True)
+    camera.may_go.set()
+    open_room.until(lambda: open_room.memory.sent > seen)
+    assert not open_room.shows_person()
+
+
 def test_who_leaves_none_while_a_device_is_opened_is_not_seen_on_it(open_room: Rig) -> None:
     camera, opening, may_open = Memory(), threading.Event(), threading.Event()
 

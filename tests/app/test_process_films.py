@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 from app import process_command
 from app.cli import main
+from matting_core.command_line import ended_like_ctrl_c
 from matting_core.pictures import write_image
 from tests.support.room import GreenEngine, room_picture
 
@@ -31,24 +33,31 @@ def make_film(
     sound: tuple[str, ...] = (),
     aspect: Fraction | None = None,
     frames: int = FRAMES,
+    layout: str = "stereo",
+    stamps: Sequence[int] = (),
 ) -> Path:
-    """A film of the made-up room, 320×192, with a tone for each of the sound codecs."""
+    """A film of the made-up room, 320×192, with a tone for each of the sound codecs.
+
+    stamps: of the frames, in tenths of a second; by default one after the other.
+    """
     with av.open(str(path), "w") as container:
         video = container.add_stream(codec, rate=FPS)
         video.width, video.height = 320, 192
         video.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         if aspect is not None:
             video.codec_context.sample_aspect_ratio = aspect
-        tones = [container.add_stream(name, rate=RATE, layout="stereo") for name in sound]
-        for index in range(frames):
+        if stamps:
+            video.codec_context.time_base = Fraction(1, 10)
+        tones = [container.add_stream(name, rate=RATE, layout=layout) for name in sound]
+        for index in range(len(stamps) or frames):
             frame = av.VideoFrame.from_ndarray(room_picture(8 * index), format="bgr24")
+            frame.pts = stamps[index] if stamps else None
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
-        samples = np.sin(np.arange(RATE * frames // FPS) / 20) * 10_000
+        samples = (np.sin(np.arange(RATE * frames // FPS) / 20) * 10_000).astype(np.int16)
         for tone in tones:
-            wave = av.AudioFrame.from_ndarray(
-                np.repeat(samples, 2).astype(np.int16)[None], format="s16", layout="stereo"
-            )
+            channels = av.AudioLayout(layout).nb_channels
+            wave = av.AudioFrame.from_ndarray(np.repeat(samples, channels)[None], format="s16", layout=layout)
             wave.rate = RATE
             container.mux(tone.encode(wave))
             container.mux(tone.encode(None))
@@ -56,9 +65,8 @@ def make_film(
 
 
 def run(source: Path, output: Path, *more: str) -> int:
-    return main(
-        ["process", str(source), "--output", str(output), "--background", "color:#203040", "--preset", "fast", *more]
-    )
+    looks = ("--background", "color:#203040", "--preset", "fast")
+    return main(["process", str(source), "--output", str(output), *looks, *more])
 
 
 def times(path: Path) -> list[float]:
@@ -78,15 +86,20 @@ STEADY = [index / FPS for index in range(FRAMES)]
 
 
 @pytest.mark.parametrize(
-    ("name", "codec", "sound", "results"),
+    ("name", "codec", "sound", "layout", "results"),
     [
-        ("camera.avi", "mjpeg", "pcm_s16le", ("mp4", "mkv", "webm")),  # plain PCM names no places for its two channels
-        ("phone.mkv", "libx264", "libopus", ("mov", "m4v")),  # which both refuse Opus, or are not played with it
-        ("old.avi", "libx264", "libmp3lame", ("m4v", "mp4")),  # whose frames refer to later ones
+        ("camera.avi", "mjpeg", "pcm_s16le", "stereo", ("mp4", "mkv", "webm")),  # names no places for its two channels
+        ("phone.mkv", "libx264", "libopus", "stereo", ("mov", "m4v")),  # which refuse Opus, or are not played with it
+        ("old.avi", "libx264", "libmp3lame", "stereo", ("m4v", "mp4")),  # whose frames refer to later ones
+        ("disc.mkv", "libx264", "ac3", "5.1(side)", ("webm", "mp4")),
+        ("mixer.avi", "mjpeg", "pcm_s16le", "5.1", ("mp4",)),
+        ("memo.mkv", "libx264", "libopus", "mono", ("mov",)),
     ],
 )
-def test_sound_and_times_survive(tmp_path: Path, name: str, codec: str, sound: str, results: tuple[str, ...]) -> None:
-    film = make_film(tmp_path / name, codec, (sound,))
+def test_sound_and_times_survive(
+    tmp_path: Path, name: str, codec: str, sound: str, layout: str, results: tuple[str, ...]
+) -> None:
+    film = make_film(tmp_path / name, codec, (sound,), layout=layout)
     for suffix in results:
         result = tmp_path / f"result.{suffix}"
         assert run(film, result) == 0
@@ -102,12 +115,13 @@ def test_sound_that_is_left_out_is_said(tmp_path: Path, capsys: pytest.CaptureFi
     assert "sound" not in capsys.readouterr().err, "mattes have none anyway"
 
 
-def test_pixels_that_are_not_square_are_made_so(tmp_path: Path) -> None:
-    film = make_film(tmp_path / "wide.mp4", aspect=Fraction(4, 3))
+@pytest.mark.parametrize(("aspect", "width"), [(Fraction(4, 3), 426), (Fraction(1280, 1281), 320)])
+def test_pixels_that_are_not_square_are_made_so(tmp_path: Path, aspect: Fraction, width: int) -> None:
+    film = make_film(tmp_path / "wide.mp4", aspect=aspect)
     assert run(film, tmp_path / "result.mp4") == 0
     with av.open(str(tmp_path / "result.mp4")) as container:
         (stream,) = container.streams.video
-        assert (stream.width, stream.height) == (426, 192)
+        assert (stream.width, stream.height) == (width, 192)
         assert stream.sample_aspect_ratio in (None, 0, 1)
 
 
@@ -134,15 +148,39 @@ def test_a_film_that_was_cut_short_is_said_and_what_there_is_kept(
     assert 0 < len(times(tmp_path / "part.mp4")) < 40
 
 
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "gif", "ts"])
+@pytest.mark.parametrize(
+    "stamps", [(*range(10), 60), (*range(30, 45),)], ids=["a picture that stays", "one that begins late"]
+)
+def test_a_whole_film_is_not_called_cut_short(tmp_path: Path, suffix: str, stamps: tuple[int, ...]) -> None:
+    """Its last picture may stay for long, and its first come late."""
+    if suffix == "gif":
+        film = tmp_path / "film.gif"
+        with av.open(str(film), "w") as container:
+            stream = container.add_stream("gif", rate=FPS)
+            stream.width, stream.height, stream.pix_fmt = 320, 192, "rgb8"
+            stream.codec_context.time_base = Fraction(1, 10)
+            for stamp in stamps:
+                frame = av.VideoFrame.from_ndarray(room_picture(stamp), format="bgr24").reformat(format="rgb8")
+                frame.pts = stamp
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    else:
+        film = make_film(tmp_path / f"film.{suffix}", stamps=stamps)
+    assert run(film, tmp_path / "result.mp4") == 0
+
+
 def test_a_film_of_an_unknown_suffix_is_one_and_its_result_must_be_named_like_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     film = make_film(tmp_path / "tape.ts")
     precious = tmp_path / "init-stream0.m4s"
     precious.write_text("precious")
-    for name in ("result.mpd", "result.m3u8", "result.png", "result.avi", "result"):
+    for name in ("result.mpd", "result.m3u8", "result.png", "result"):
         assert run(film, tmp_path / name) == 2
-        assert f"'{name}' is not a file name for a video" in capsys.readouterr().err
+        assert f"'{name}' is no file name for a video" in capsys.readouterr().err
+    assert run(film, tmp_path / "result.avi") == 2
+    assert "Mattecam does not write '.avi' here. End it with .mp4" in capsys.readouterr().err
     assert precious.read_text() == "precious"
     assert run(film, tmp_path / "result.mp4") == 0
     assert len(times(tmp_path / "result.mp4")) == FRAMES
@@ -170,14 +208,22 @@ def test_names_that_a_file_can_have_are_taken(tmp_path: Path, name: str, monkeyp
 def test_a_name_that_no_file_can_have_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     film = make_film(tmp_path / "film.mp4", frames=2)
     long = tmp_path / ("a" * 300 + ".mp4")
-    for source, target in ((film, long), (long, tmp_path / "result.mp4")):
-        assert run(source, target) == 1
-        assert "(File name too long)" in capsys.readouterr().err
-    assert main(["bench", "--source", str(long)]) == 1
+    assert run(film, long) == 1
     assert "(File name too long)" in capsys.readouterr().err
+    assert run(long, tmp_path / "result.mp4") == 2
+    assert main(["bench", "--source", str(long)]) == 2
+    assert capsys.readouterr().err.count("does not exist") == 2
 
 
-def test_portable_pictures_become_png(tmp_path: Path) -> None:
+def test_a_grey_format_is_for_mattes_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_image(tmp_path / "photo.png", room_picture())
+    assert run(tmp_path / "photo.png", tmp_path / "x.ppm", "--alpha", str(tmp_path / "x.pgm")) == 0
+    for names in (("x.pgm", "x.png"), ("x.png", "x.ppm")):
+        assert run(tmp_path / "photo.png", tmp_path / names[0], "--alpha", str(tmp_path / names[1])) == 2
+        assert "Mattecam does not write" in capsys.readouterr().err
+
+
+def test_grey_pictures_of_a_folder_become_png(tmp_path: Path) -> None:
     write_image(tmp_path / "in/grey.pgm", room_picture()[..., 0])
     write_image(tmp_path / "in/photo.png", room_picture())
     write_image(tmp_path / "in/._photo.png", room_picture())  # as macOS leaves them on other systems' disks
@@ -190,13 +236,33 @@ def test_a_process_that_is_told_to_end_leaves_no_part(tmp_path: Path) -> None:
     film = make_film(tmp_path / "film.mp4", frames=200)
     command = [sys.executable, "main.py", "process", str(film), "--output", str(tmp_path / "result.mp4")]
     process = subprocess.Popen(command, cwd=Path(__file__).parents[2], stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 60
-    while not list(tmp_path.glob(".*.part.mp4")):
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.02)
-    process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=60)
+    try:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob(".*.part.mp4")):
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert b"stopped before the end" in said
     assert sorted(path.name for path in tmp_path.iterdir()) == ["film.mp4"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such signal")
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_hang_up_ends_it_unless_it_is_ignored_as_under_nohup(ignored: bool) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    ended = False
+    try:
+        with ended_like_ctrl_c():
+            os.kill(os.getpid(), signal.SIGHUP)
+            time.sleep(0.01)
+    except KeyboardInterrupt:
+        ended = True
+    finally:
+        left = signal.signal(signal.SIGHUP, before)
+    assert ended != ignored
+    assert left == (signal.SIG_IGN if ignored else signal.SIG_DFL), "it is as it was"

@@ -134,15 +134,19 @@ def test_a_change_that_does_not_fit_names_the_setting() -> None:
         Settings().changed(background="blur:900")
 
 
-@pytest.mark.parametrize("size", ["9999x9999", "15x15", "321x241", "1280"])
+@pytest.mark.parametrize("size", ["9999x9999", "15x15", "1280"])
 def test_an_output_size_that_cannot_be_falls_back(tmp_path: Path, size: str) -> None:
     path = tmp_path / "settings.json"
     path.write_text(json.dumps({"output_size": size, "mirror": True}))
     settings, notices = load(path)
     assert (settings.output_size, settings.mirror) == ("1280x720", True)
     assert len(notices) == 1
-    assert "output_size" in notices[0]
-    assert any(word in notices[0] for word in ("WIDTHxHEIGHT", "even"))
+    assert "output_size is not usable (it must be WIDTHxHEIGHT" in notices[0]
+
+
+def test_sizes_are_written_in_one_way_and_those_of_video_are_even() -> None:
+    assert Settings(camera_size="0640X0481").camera_size == "640x481"
+    assert Settings(output_size="321x241").output_size == "320x240"
 
 
 def test_a_cap_that_would_make_frames_stale_is_refused() -> None:

@@ -172,10 +172,11 @@ def test_ofd_leaves_alone_what_moves() -> None:
     ofd = OneFrameDelay()
     hand, room, noisy = (40, 90, 200), (160, 150, 140), (44, 86, 205)
     for index, (moving, calm, value) in enumerate(((hand, hand, 1.0), (room, noisy, 0.0), (hand, hand, 1.0))):
-        guide = np.array([[moving, calm]], np.uint8)
-        answer = ofd.push(np.array([[value, value]], np.float32), guide, index)
+        guide = np.repeat(np.array([[moving, calm]], np.uint8), 8, axis=1)
+        answer = ofd.push(np.full((1, 16), value, np.float32), guide, index)
     assert answer is not None
-    np.testing.assert_allclose(answer[0], [[0.0, 1.0]])
+    np.testing.assert_allclose(answer[0][0, :8], 0)
+    np.testing.assert_allclose(answer[0][0, 9:], 1)
 
 
 def test_a_stabiliser_that_forgot_gives_the_next_frame_as_it_is() -> None:

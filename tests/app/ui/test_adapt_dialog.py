@@ -14,7 +14,7 @@ from PySide6.QtTest import QTest
 from app import room_recording
 from app.room_recording import recordings_folder
 from app.status import Preview
-from app.ui import adapt_dialog
+from app.ui import adapt_dialog, main_window
 from app.ui.adapt_dialog import AdaptDialog
 from app.ui.adapt_process import AdaptProcess
 from matting_core.errors import MediaError, ModelError
@@ -212,6 +212,26 @@ def test_a_picture_that_cannot_be_written_ends_it_and_leaves_none(
     assert not desk.settings.split_view
 
 
+@pytest.mark.parametrize("room", [""], indirect=True)
+def test_nothing_is_learnt_from_a_recording_whose_last_picture_is_missing(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = room_recording.write_image
+
+    def all_but_the_last(path: Path, image: Image) -> None:
+        if path.name == "00019.jpg":
+            raise MediaError("The disk is full.", "Free some.")
+        write(path, image)
+
+    monkeypatch.setattr(room_recording, "write_image", all_but_the_last)
+    room.record()
+    room.desk.until(lambda: "The disk is full." in room.dialog.text.text())
+    room.desk.until(lambda: not room.recordings())
+    assert room.dialog._process is None
+    assert "The disk is full." in room.dialog.text.text()
+    assert room.told == [], "the command was never started"
+
+
 @pytest.mark.parametrize("hidden", [False, True])
 def test_closing_the_window_waits_for_no_picture_and_for_their_deletion(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, hidden: bool
@@ -224,6 +244,7 @@ def test_closing_the_window_waits_for_no_picture_and_for_their_deletion(
         write(path, image)
 
     monkeypatch.setattr(room_recording, "write_image", write_slowly)
+    monkeypatch.setattr(main_window, "LANES_S", 10.0)  # on a machine that is busy
     desk.window.actions_.adapt.trigger()
     dialog = desk.window.adapting.dialog
     assert dialog is not None

@@ -107,6 +107,9 @@ def test_what_was_done_is_not_done_again_and_a_failure_ends_it(
     assert asked[6:] == whole[5:]
     assert recipe.main(command) == 0
     assert asked[6:] == whole[5:]
+    asked.clear()
+    assert recipe.main([*command, "--length", "0.1"]) == 0
+    assert asked == ["train"] * 4, "of another length nothing was done"
 
 
 def test_the_list_does_nothing(tmp_path: Path, asked: list[str], capsys: pytest.CaptureFixture[str]) -> None:

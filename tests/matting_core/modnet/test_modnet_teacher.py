@@ -128,7 +128,9 @@ def test_a_teacher_is_computed_as_asked_and_in_half_precision_unasked(
         (("f16",), "auto", "f32"),
     ):
         monkeypatch.setattr(train_setup, "processor_precisions", lambda able=able: able)
-        assert teacher_precision(config.model_copy(update={"precision": asked})) == expected
+        asking = config.model_copy(update={"precision": asked})
+        assert teacher_precision(asking, CPU) == expected
+        assert teacher_precision(asking, torch.device("cuda")) == "f32", "autocast's concern"
 
 
 @pytest.mark.skipif("bf16" not in processor_precisions(), reason="this processor does not compute in bf16")
