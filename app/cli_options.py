@@ -1,10 +1,10 @@
 """The options of each command, with their help. app/cli.py says what carries a command out."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from app import shipped_backgrounds
+from matting_core.command_line import given_path
 from matting_core.engine_names import ENGINE_NAMES
 from matting_core.errors import UsageError
 from matting_core.layouts import AUTO, LAYOUTS
@@ -50,13 +50,16 @@ def add_run_options(run: argparse.ArgumentParser) -> None:
 def add_process_options(process: argparse.ArgumentParser) -> None:
     """`process`."""
     process.add_argument(
-        "input", type=Path, metavar="INPUT", help="an image, a folder of images (without its subfolders), or a video"
+        "input",
+        type=given_path,
+        metavar="INPUT",
+        help="an image, a folder of images (without its subfolders), or a video",
     )
     output = "the file or folder to write; existing files are replaced"
-    process.add_argument("--output", type=Path, metavar="OUT", help=output)
+    process.add_argument("--output", type=given_path, metavar="OUT", help=output)
     spec = f"{SPEC}; default: blur"
     process.add_argument("--background", type=shipped_backgrounds.spec, default="blur", metavar="SPEC", help=spec)
-    process.add_argument("--alpha", type=Path, metavar="PATH", help="also write the mattes")
+    process.add_argument("--alpha", type=given_path, metavar="PATH", help="also write the mattes")
     process.add_argument("--model", metavar="NAME", help=MODEL)
     _add_engine_options(process, DEFAULT_PRESET, "auto")
 
@@ -88,19 +91,23 @@ def refuse_ignored(options: argparse.Namespace) -> None:
 
 def add_eval_options(evaluation: argparse.ArgumentParser) -> None:
     """`eval`."""
-    evaluation.add_argument("folder", type=Path, metavar="DIR", help="a folder of pictures or clips with true mattes")
+    evaluation.add_argument(
+        "folder", type=given_path, metavar="DIR", help="a folder of pictures or clips with true mattes"
+    )
     layout = "layout of the folder; default: auto, which detects it"
     evaluation.add_argument("--layout", choices=LAYOUTS, default=AUTO, help=layout)
     evaluation.add_argument("--model", metavar="NAME", help=MODEL)
     evaluation.add_argument(
-        "--report", type=Path, metavar="OUT.html", help="also write an HTML page with the worst cases"
+        "--report", type=given_path, metavar="OUT.html", help="also write an HTML page with the worst cases"
     )
     _add_engine_options(evaluation, DEFAULT_PRESET, "auto")
 
 
 def add_adapt_options(sub: argparse.ArgumentParser) -> None:
     """`adapt`."""
-    sub.add_argument("clip", type=Path, metavar="CLIP_OR_FOLDER", help="a video, or a folder of pictures in order")
+    sub.add_argument(
+        "clip", type=given_path, metavar="CLIP_OR_FOLDER", help="a video, or a folder of pictures in order"
+    )
     sub.add_argument("--epochs", type=int, default=10, metavar="N", help="default: 10, as in the paper")
     sub.add_argument(
         "--seconds-limit",
@@ -110,7 +117,7 @@ def add_adapt_options(sub: argparse.ArgumentParser) -> None:
     )
     sub.add_argument("--output", metavar="NAME", help="name of the adapted model")
     sub.add_argument(
-        "--compare", type=Path, metavar="FOLDER", help="write pictures from before and after to this folder"
+        "--compare", type=given_path, metavar="FOLDER", help="write pictures from before and after to this folder"
     )
 
 

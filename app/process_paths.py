@@ -66,8 +66,9 @@ def _check_target(target: Path, source: Path, kind: InputKind, picture_suffixes:
     image, video = ("a picture", ".png or .jpg", picture_suffixes), ("a video", ".mp4, .mkv or .webm", FILM_SUFFIXES)
     noun, example, suffixes = image if kind == "image" else video
     if suffix not in suffixes:
-        known = suffix in (IMAGE_SUFFIXES if kind == "image" else VIDEO_SUFFIXES)
-        problem = f"Mattecam does not write '{suffix}' here" if known else f"'{target.name}' is no file name for {noun}"
+        problem = f"'{target.name}' is no file name for {noun}"
+        if suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
+            problem = f"Mattecam does not write {noun} as '{suffix}'"
         raise UsageError(f"{problem}.", f"End it with {example}, for example.")
 
 

@@ -110,7 +110,7 @@ class RecorderOutput:
         return frame
 
 
-_MEND = "Free up disk space or choose another folder, then start a new recording."
+_MEND = "Choose another folder or a shorter name, or free up disk space; then start a new recording."
 
 
 def _reserve(path: Path) -> None:

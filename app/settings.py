@@ -98,8 +98,8 @@ class Settings(Scene):
             width, height = parse_size(value)
         except UsageError as error:
             raise ValueError(f"it must be {SIZE_RULE}") from error
-        if field.field_name == "output_size":  # video has half as many colours, so no odd sides
-            width, height = width - width % 2, height - height % 2
+        if field.field_name == "output_size":
+            width, height = even(width, height)
         return f"{width}x{height}"
 
     @field_validator("scenes")
@@ -160,6 +160,11 @@ def parse_size(text: str) -> tuple[int, int]:
     ):
         return int(width), int(height)
     raise UsageError(f"'{text}' is not a size.", f"Write {SIZE_RULE}.")
+
+
+def even(width: int, height: int) -> tuple[int, int]:
+    """The size of a canvas: video has half as many colours as pixels each way, so no odd sides."""
+    return width - width % 2, height - height % 2
 
 
 def settings_path() -> Path:

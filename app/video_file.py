@@ -9,6 +9,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.video.reformatter import Colorspace
 
 from matting_core.errors import MediaError, UsageError
 from matting_core.frames import Array, Image
@@ -40,7 +41,9 @@ SOUND_GAP_S = 0.1
 CUT_S = 0.5
 """A film that ends so much before the time that its file gives was cut short."""
 RGB_CODECS = {".webm": "libvpx-vp9"}
-UNTAGGED = 2
+UNTAGGED, LIMITED_RANGE = 2, 1
+COLOUR_CODES = {Colorspace.ITU709: 1, Colorspace.ITU601: 6}
+"""Codes of ISO/IEC 23091-2, the same for matrix, primaries and transfer."""
 CODEC_OPTIONS: dict[str, dict[str, str]] = {
     "libx264": {"crf": "18", "preset": "medium"},
     "libvpx-vp9": {"crf": "28", "b:v": "0", "row-mt": "1", "cpu-used": "4"},
@@ -153,7 +156,12 @@ class VideoWriter:
             stream.width, stream.height = self._size
             stream.pix_fmt = self._encoded
             self._stream = stream
-            self._stream.codec_context.time_base = reader.stream.time_base
+            codec_context = stream.codec_context
+            codec_context.time_base = reader.stream.time_base
+            if not self._lossless:  # or a program that does not guess as players do shows other colours
+                code = COLOUR_CODES[self._matrix]
+                codec_context.colorspace, codec_context.color_range = code, LIMITED_RANGE
+                codec_context.color_primaries = codec_context.color_trc = code
             self._audio: Any = None
             self._copy_audio = False
             if reader.audio is not None and pixels != "gray":

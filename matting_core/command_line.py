@@ -5,6 +5,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NoReturn
 
 GOOD, FAILED, WRONG_USE = 0, 1, 2
@@ -28,6 +29,13 @@ def ended_like_ctrl_c() -> Iterator[None]:
     finally:
         for each in taken:
             signal.signal(each, signal.SIG_DFL)
+
+
+def given_path(text: str) -> Path:
+    """A path on the command line. An empty one, as of an unset variable, would mean the folder one is in."""
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty")
+    return Path(text)
 
 
 class CommandParser(argparse.ArgumentParser):

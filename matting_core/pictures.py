@@ -49,5 +49,5 @@ def write_image(path: Path, image: Array) -> None:
         write_atomically(path, data.tobytes())
     except OSError as error:
         raise MediaError(
-            f"The picture {path} cannot be written ({error.strerror}).", "Choose another folder."
+            f"The picture {path} cannot be written ({error.strerror}).", "Choose another folder or a shorter name."
         ) from error

@@ -186,3 +186,16 @@ def test_what_the_terminal_cannot_show_is_told_all_the_same(tmp_path: Path) -> N
     )
     assert done.returncode == 0, done.stderr
     assert b"\\u65e5\\u672c.png" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [("", "--output", "x.png"), ("x.png", "--output", "")])
+def test_an_empty_path_is_wrong_use(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """As of a variable that is not set in a script: it would mean the folder one is in."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["process", *arguments])
+    assert "the path is empty" in capsys.readouterr().err
+
+
+def test_an_odd_size_is_made_even(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--size", "161x121", "--seconds", "0.2", "--engine", "cpu", "--json"]) == 0
+    assert last_json(capsys)["frame_size"] == "160x120"

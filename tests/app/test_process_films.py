@@ -107,6 +107,25 @@ def test_sound_and_times_survive(
         assert sound_s(result) == pytest.approx(FRAMES / FPS, abs=0.06)
 
 
+@pytest.mark.parametrize(("height", "matrix"), [(192, 6), (720, 1)])
+def test_a_result_says_how_its_colours_are_written(tmp_path: Path, height: int, matrix: int) -> None:
+    """Not every program guesses as players do: a green to key by would be another."""
+    film = tmp_path / "film.mp4"
+    with av.open(str(film), "w") as container:
+        video = container.add_stream("libx264", rate=FPS)
+        video.width, video.height, video.pix_fmt = 320, height, "yuv420p"
+        frame = av.VideoFrame.from_ndarray(np.zeros((height, 320, 3), np.uint8), format="bgr24")
+        container.mux([*video.encode(frame), *video.encode(None)])
+    assert run(film, tmp_path / "result.mp4") == 0
+    with av.open(str(tmp_path / "result.mp4")) as container:
+        colours = container.streams.video[0].codec_context
+        codes = (colours.colorspace, colours.color_primaries, colours.color_trc, colours.color_range)
+        (picture,) = container.decode(video=0)
+    assert tuple(map(int, codes)) == (matrix, matrix, matrix, 1)
+    shown = picture.to_ndarray(format="bgr24").reshape(-1, 3).mean(axis=0)
+    np.testing.assert_allclose(shown, (0x40, 0x30, 0x20), atol=3)
+
+
 def test_sound_that_is_left_out_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     film = make_film(tmp_path / "two.mkv", sound=("aac", "libopus"))
     assert run(film, tmp_path / "result.mp4") == 0
@@ -176,11 +195,11 @@ def test_a_film_of_an_unknown_suffix_is_one_and_its_result_must_be_named_like_on
     film = make_film(tmp_path / "tape.ts")
     precious = tmp_path / "init-stream0.m4s"
     precious.write_text("precious")
-    for name in ("result.mpd", "result.m3u8", "result.png", "result"):
+    for name in ("result.mpd", "result.m3u8", "result"):
         assert run(film, tmp_path / name) == 2
         assert f"'{name}' is no file name for a video" in capsys.readouterr().err
     assert run(film, tmp_path / "result.avi") == 2
-    assert "Mattecam does not write '.avi' here. End it with .mp4" in capsys.readouterr().err
+    assert "Mattecam does not write a video as '.avi'. End it with .mp4" in capsys.readouterr().err
     assert precious.read_text() == "precious"
     assert run(film, tmp_path / "result.mp4") == 0
     assert len(times(tmp_path / "result.mp4")) == FRAMES
