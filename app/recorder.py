@@ -110,7 +110,7 @@ class RecorderOutput:
         return frame
 
 
-_MEND = "Choose another folder or a shorter name, or free up disk space; then start a new recording."
+_MEND = "Free up disk space, or choose another folder or a shorter name; then start a new recording."
 
 
 def _reserve(path: Path) -> None:
