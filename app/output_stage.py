@@ -171,7 +171,7 @@ class OutputStage:
         lap("background")
         spec = self._backgrounds.spec
         alpha: Alpha | None = None
-        self._shows_room = spec == "none"
+        self._note_room(spec == "none")
         if self._shows_room:
             np.copyto(self._canvas, matted.frame.image)
         else:
@@ -195,7 +195,7 @@ class OutputStage:
         if text not in self._slates:
             self._slates[text] = draw_slate(*self._size, text)
         slate = self._slates[text]
-        self._shows_room = False
+        self._note_room(False)
         self._send(sinks, slate, None, time.monotonic(), slate=True)
         self._newest_on = None
         self._stats.count("slates")
@@ -205,6 +205,12 @@ class OutputStage:
         sinks.send(canvas, alpha, now_s, slate, (lambda: False) if slate else self._withheld)
         self._newest_canvas, self._newest_alpha = canvas, alpha
         self._stats.count("sent")
+
+    def _note_room(self, shown: bool) -> None:
+        """Whether the next canvas shows the room; a preview of one that did is not kept for later."""
+        if self._shows_room and not shown:
+            self._preview = None
+        self._shows_room = shown
 
     def _withheld(self) -> bool:
         """Whether what is being sent must reach no further output: an earlier one may have taken its time."""

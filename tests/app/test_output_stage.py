@@ -172,6 +172,20 @@ def test_a_room_that_was_shown_is_not_repeated_once_it_was_left(monkeypatch: pyt
     bench.stage._backgrounds.close()
 
 
+def test_no_preview_of_the_room_waits_for_who_looks_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While nobody takes them, one is made a second."""
+    bench = Kept()
+    bench.demand.previewed = False
+    monkeypatch.setattr(output_stage, "time", SimpleNamespace(monotonic=lambda: bench.now_s))
+    bench.opened("none")
+    bench.next(matted(bench.now_s))
+    assert bench.stage._preview is not None
+    bench.settings = bench.settings.changed(background="color:#102030")
+    bench.next(matted(bench.now_s))
+    assert bench.stage.take_preview() is None
+    bench.stage._backgrounds.close()
+
+
 def test_a_slate_is_not_repeated_as_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Kept()
     monkeypatch.setattr(output_stage, "time", SimpleNamespace(monotonic=lambda: bench.now_s))
