@@ -10,7 +10,7 @@ from app import camera_list, sources, webcam
 from app.settings import Settings
 from matting_core.errors import MediaError, SourceError
 from matting_core.frames import Frame
-from matting_core.inputs import is_file
+from matting_core.inputs import is_file, is_folder
 from matting_core.media_kind import media_kind
 
 log = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ def _camera(text: str) -> camera_list.CameraInfo:
     if camera is None:
         names = [f"'{each.name}'" for each in cameras]
         choices = ", ".join([*names, "an index, a picture or video file, or 'demo'"])
-        if os.path.isdir(camera_path(text)):  # noqa: PTH112 - Path.is_dir raises where nobody may look
+        if is_folder(camera_path(text)):
             raise SourceError(f"'{text}' is a folder, not a camera.", f"Choose: {choices}.")
         raise SourceError(f"There is no camera or file '{text}'.", f"Plug it in, or choose: {choices}.")
     return camera

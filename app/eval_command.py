@@ -34,8 +34,7 @@ class Evaluation:
     worst: Worst | None
     cases: list[Case] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    fault: MattecamError | None = None
+    faults: list[MattecamError] = field(default_factory=list)
     input_size: str = ""
 
     @property
@@ -48,8 +47,7 @@ class Evaluation:
             case = self._picture(item) if isinstance(item, Pair) else self._clip(item)
         except (MediaError, UsageError) as error:
             self.skipped.append(item.name)
-            self.problems.append(error.problem)
-            self.fault = self.fault or error
+            self.faults.append(error)
         else:
             self.cases.append(case)
 
@@ -113,12 +111,14 @@ def evaluate(
     if report is not None and evaluation.worst is not None:
         _write(report, render_report(folder.resolve().name, result, evaluation.cases, evaluation.worst.strips()))
     print(json.dumps(result) if as_json else _table(evaluation, result))
-    if evaluation.problems:
-        more = ["…"] if len(evaluation.problems) > NAMED_PROBLEMS else []
+    faults = evaluation.faults
+    if faults:
+        more = ["…"] if len(faults) > NAMED_PROBLEMS else []
+        problems = [fault.problem for fault in faults[:NAMED_PROBLEMS]]
         raise MediaError(
-            " ".join([f"{len(evaluation.skipped)} skipped.", *evaluation.problems[:NAMED_PROBLEMS], *more]),
+            " ".join([f"{len(faults)} skipped.", *problems, *more]),
             "The rest was measured." if evaluation.cases else "Nothing was measured.",
-        ) from (None if evaluation.cases else evaluation.fault)
+        ) from (None if evaluation.cases else faults[0])
     return 0
 
 

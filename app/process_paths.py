@@ -1,7 +1,6 @@
 """The paths that `process` is given: what fits together, told before any work; and files that come whole or not."""
 
 import contextlib
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
@@ -10,6 +9,7 @@ from app.video_file import FILM_SUFFIXES, keeps_film_alpha
 from matting_core.atomic import part_stem
 from matting_core.background_spec import BackgroundSpec
 from matting_core.errors import MediaError, UsageError
+from matting_core.inputs import is_folder, is_there
 from matting_core.media_kind import MediaKind, media_kind
 from matting_core.suffixes import ALPHA_SUFFIXES, COLOUR_SUFFIXES, IMAGE_SUFFIXES, MATTE_SUFFIXES, VIDEO_SUFFIXES
 
@@ -18,14 +18,14 @@ MEND_FOLDER = "Use a folder that you can write to, or a shorter name."
 
 
 def _input_kind(source: Path) -> InputKind:
-    return "folder" if _is_folder(source) else media_kind(source)
+    return "folder" if is_folder(source) else media_kind(source)
 
 
 def check_paths(source: Path, output: Path | None, alpha: Path | None, background: BackgroundSpec) -> InputKind:
     """What the input is; UsageError unless the results can be written under these names, and are not the input."""
     if output is None and alpha is None:
         raise UsageError("There is nothing to write.", "Give --output, --alpha or both.")
-    if not _is_there(source):
+    if not is_there(source):
         raise UsageError(f"The input {source} does not exist.", "Check the path.")
     kind = _input_kind(source)
     for target, suffixes in ((output, COLOUR_SUFFIXES), (alpha, MATTE_SUFFIXES)):
@@ -47,7 +47,7 @@ def spare_background(background: BackgroundSpec, targets: Iterable[Path]) -> Non
 
 def _spare(name: str, file: Path, targets: Iterable[Path]) -> None:
     for target in targets:
-        if _is_there(target) and target.samefile(file):
+        if is_there(target) and target.samefile(file):
             raise UsageError(f"The {name} {file} would be overwritten.", "Choose another path for the result.")
 
 
@@ -55,13 +55,13 @@ def _check_target(target: Path, source: Path, kind: InputKind, picture_suffixes:
     _spare("input", source, [target])
     suffix = target.suffix.lower()
     if kind == "folder":
-        is_file = _is_there(target) and not _is_folder(target)
-        if is_file or (not _is_there(target) and suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES):
+        is_file = is_there(target) and not is_folder(target)
+        if is_file or (not is_there(target) and suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES):
             raise UsageError(
                 f"The input {source} is a folder, but {target} is a file.", "Give a folder for the results."
             )
         return
-    if _is_folder(target):
+    if is_folder(target):
         raise UsageError(f"{target} is a folder.", f"Name a file in it, such as {target / source.name}.")
     image, video = ("a picture", ".png or .jpg", picture_suffixes), ("a video", ".mp4, .mkv or .webm", FILM_SUFFIXES)
     noun, example, suffixes = image if kind == "image" else video
@@ -70,14 +70,6 @@ def _check_target(target: Path, source: Path, kind: InputKind, picture_suffixes:
         if suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
             problem = f"Mattecam does not write {noun} as '{suffix}'"
         raise UsageError(f"{problem}.", f"End it with {example}, for example.")
-
-
-def _is_there(path: Path) -> bool:
-    return os.path.exists(path)  # noqa: PTH110 - Path.exists raises where nobody may look, or the name is too long
-
-
-def _is_folder(path: Path) -> bool:
-    return os.path.isdir(path)  # noqa: PTH112 - likewise
 
 
 def _check_transparent(output: Path, kind: InputKind) -> None:

@@ -11,6 +11,7 @@ import av
 import numpy as np
 from av.video.reformatter import Colorspace
 
+from app.settings import even
 from matting_core.errors import MediaError, UsageError
 from matting_core.frames import Array, Image
 from matting_core.suffixes import VIDEO_SUFFIXES
@@ -85,15 +86,15 @@ class VideoReader:
 
         A file's length is that of its longest stream, so where it gives no other, more streams than one say nothing.
         """
-        film = self._container
-        matroska, lengths_s = "matroska" in film.format.name, []
+        film, lengths_s = self._container, []
         if self.stream.duration:
             lengths_s.append(float(self.stream.duration * self.stream.time_base))
         if film.duration and (len(film.streams) == 1 or "mp4" in film.format.name):  # an MP4's heeds its cuts
             lengths_s.append(film.duration / av.time_base)
         promised_s = min(lengths_s, default=0.0)
-        begins_s = 0.0 if matroska else float((self.stream.start_time or 0) * self.stream.time_base)
-        lasted_s = self._ends_s - begins_s  # Matroska counts from 0
+        counts_from_0 = "matroska" in film.format.name
+        begins_s = 0.0 if counts_from_0 else float((self.stream.start_time or 0) * self.stream.time_base)
+        lasted_s = self._ends_s - begins_s
         if promised_s - lasted_s < CUT_S:
             return ""
         return f"The video {self.path} ends after {lasted_s:.1f} of {promised_s:.1f} s; the rest of it is missing."
@@ -144,7 +145,7 @@ class VideoWriter:
         self._sound_due: int | None = None
         self._pixels = pixels
         self._lossless = pixels == "gray" and path.suffix.lower() == ".mkv"
-        self._size = size if self._lossless else (size[0] - size[0] % 2, size[1] - size[1] % 2)
+        self._size = size if self._lossless else even(*size)
         if min(self._size) < 2:
             raise UsageError(f"A video of {size[0]}x{size[1]} cannot be written.", "Use a larger size.")
         self._matrix = colour_matrix(UNTAGGED, self._size[1])

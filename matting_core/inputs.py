@@ -35,6 +35,16 @@ def is_file(path: str | Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises there
 
 
+def is_folder(path: Path) -> bool:
+    """Likewise of a folder."""
+    return os.path.isdir(path)  # noqa: PTH112 - as above
+
+
+def is_there(path: Path) -> bool:
+    """Likewise of anything."""
+    return os.path.exists(path)  # noqa: PTH110 - as above
+
+
 def why_no_file(path: Path) -> str:
     """What to say of a path that is not a file."""
-    return "is a folder" if os.path.isdir(path) else "does not exist"  # noqa: PTH112 - as above
+    return "is a folder" if is_folder(path) else "does not exist"

@@ -55,23 +55,24 @@ class OneFrameDelay:
     """
 
     def __init__(self) -> None:
-        self._before: _Held | None = None
+        self._before: FloatAlpha | None = None
         self._held: _Held | None = None
 
     def push(self, alpha: FloatAlpha, guide: Image, frame: T) -> tuple[FloatAlpha, T] | None:
         """See Stabiliser.push; answers for the frame before this one."""
         if self._held is not None and self._held.alpha.shape != alpha.shape:
             self.reset()
-        held, self._held = self._held, _Held(alpha, guide, frame)
+        held = self._held
+        still = np.zeros(alpha.shape, bool) if held is None else _stand_still(held.guide, guide)
+        self._held = _Held(alpha, guide, frame, still)
         if held is None:
             return None
-        now, earlier, self._before = held.alpha, self._before, held
-        if earlier is not None:
-            before = earlier.alpha
+        now, before, self._before = held.alpha, self._before, held.alpha
+        if before is not None:
             flickers = (
                 (np.abs(before - alpha) <= OFD_XI) & (np.abs(now - before) > OFD_XI) & (np.abs(now - alpha) > OFD_XI)
             )
-            flickers &= _stand_still(held.guide, earlier.guide) & _stand_still(held.guide, guide)
+            flickers &= held.still & still
             now = np.where(flickers, (before + alpha) * np.float32(0.5), now)
         return now, held.frame  # type: ignore[return-value]
 
@@ -230,11 +231,12 @@ class _Past:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """What OneFrameDelay remembers of a frame."""
+    """What OneFrameDelay remembers of a frame. still: bool h×w, where it is like the frame before."""
 
     alpha: FloatAlpha
     guide: Image
     frame: object
+    still: Array
 
 
 def _stand_still(guide: Image, other: Image) -> Array:

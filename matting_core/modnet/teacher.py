@@ -54,7 +54,7 @@ class Teacher:
     def __call__(self, image: Tensor) -> Lesson:
         """image: as `MODNet.forward` takes it. The answer is float32."""
         taps, matte = self._seen(image)
-        return Lesson(Taps(*(tap.float() for tap in taps)), matte.float(), _trimap(matte.float()))
+        return Lesson(taps, matte, _trimap(matte))
 
     @torch.no_grad()
     def give_sight(self, pupil: MODNet, pictures: Sequence[Tensor]) -> None:
@@ -88,7 +88,7 @@ class Teacher:
 
     def _seen_by_torch(self, image: Tensor) -> tuple[Taps, Tensor]:
         taps: Taps = self._model.backbone(image)
-        return taps, self._model.matte(image, taps)
+        return Taps(*(tap.float() for tap in taps)), self._model.matte(image, taps).float()
 
     def _moments(self, pictures: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """C of what the teacher's two 5×5 convolutions read, before it is enlarged, over all places."""
