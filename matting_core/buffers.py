@@ -1,5 +1,6 @@
 """Scratch arrays kept from frame to frame (Buffers), and arrays that travel and come back (Recycler)."""
 
+import math
 import sys
 
 import numpy as np
@@ -9,21 +10,22 @@ from matting_core.frames import Array
 
 
 class Buffers:
-    """Scratch arrays by name, shape and type, each made once. Not for use from two threads at once.
+    """Scratch arrays by name and type, in storage as large as the largest asked for. Not for two threads at once.
 
     A fresh array of a picture's size comes from the system page by page, and the faults take longer than the
     arithmetic on it.
     """
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[str, tuple[int, ...], np.dtype[np.generic]], Array] = {}
+        self._kept: dict[tuple[str, np.dtype[np.generic]], Array] = {}
 
     def get(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike = np.uint8) -> Array:
-        """The array of that name, shape and type, with whatever was last written to it."""
-        key = (name, shape, np.dtype(dtype))
-        if key not in self._kept:
-            self._kept[key] = np.empty(shape, dtype)
-        return self._kept[key]
+        """An array of that shape, C-contiguous, with whatever was last written to the storage of that name and type."""
+        key, size = (name, np.dtype(dtype)), math.prod(shape)
+        kept = self._kept.get(key)
+        if kept is None or kept.size < size:
+            kept = self._kept[key] = np.empty(size, dtype)
+        return kept[:size].reshape(shape)
 
 
 class Recycler:

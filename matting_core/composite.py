@@ -9,7 +9,7 @@ from matting_core.buffers import Buffers
 from matting_core.foreground import ColourPlates, estimate_plates, foreground_at
 from matting_core.frames import Alpha, Array, Image, MattedFrame
 from matting_core.preprocess import halve
-from matting_core.runs import Floats, Runs, runs_of
+from matting_core.runs import Floats, Runs, runs_that_differ
 
 _REFERENCE_HEIGHT = 720  # edge controls are in pixels of a picture this high
 _WRAP_REACH = 7  # box, in quarter-size pixels, over which the background's light creeps onto the person
@@ -37,7 +37,7 @@ class Compositor:
     def __init__(self, width: int, height: int) -> None:
         self._size = (height, width)
         self._buffers = Buffers()
-        self._alpha, self._solid, self._band = (np.empty((height, width), np.uint8) for _ in range(3))
+        self._alpha, self._solid = (np.empty((height, width), np.uint8) for _ in range(2))
 
     def render(self, matted: MattedFrame, background: Image | None, edges: Edges, canvas: Image) -> Alpha:
         """Write the composite into `canvas` and return the alpha that was used.
@@ -65,7 +65,7 @@ class Compositor:
         at = self._split(used, matted.alpha, spill)
         plates = None
         if at.pixels and (edges.decontaminate or edges.shift > 0 or edges.feather > 0):
-            plates = estimate_plates(image, matted.alpha, self._buffers, matted.half)
+            plates = estimate_plates(image, matted.alpha, self._buffers, matted.half, at.box())
         blend = _Blend(matted, used, plates, edges, spill, straight=background is None)
         for chunk in at.chunks():
             blend.apply(canvas, chunk)
@@ -93,13 +93,12 @@ class Compositor:
 
     def _split(self, alpha: Alpha, matte: Alpha, spill: "_Spill | None") -> Runs:
         """self._solid = 255 where the camera's pixel stands unchanged; the runs with pixels to blend."""
-        sure = alpha if alpha is matte else cv2.min(alpha, matte, dst=self._band)
+        sure = alpha if alpha is matte else cv2.min(alpha, matte, dst=self._solid)
         cv2.threshold(sure, 254, 255, cv2.THRESH_BINARY, dst=self._solid)
         if spill is not None:
-            cv2.inRange(spill.weight, 0, 0, dst=self._band)
-            cv2.bitwise_and(self._solid, self._band, dst=self._solid)
-        cv2.subtract(alpha, self._solid, dst=self._band)  # 0 where nothing or all is the person's
-        return runs_of(self._band, self._buffers)
+            unlit = cv2.inRange(spill.weight, 0, 0, dst=self._buffers.get("unlit", self._size))
+            cv2.bitwise_and(self._solid, unlit, dst=self._solid)
+        return runs_that_differ(alpha, self._solid, self._buffers)  # elsewhere nothing or all is the person's
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,23 +126,27 @@ class _Blend:
         Pixels of the runs with α 0 keep the canvas. Where the camera's own matte is sure, `render` copies the camera's
         pixel over what is put here.
         """
-        colour = self._colour(at)
+        matte = self.matted.alpha
+        weight = at.unit(matte, "matte")
+        colour = self._colour(at, weight)
         if self.spill is not None:
             self._wrap(self.spill, colour, at)
+        if self.alpha is not matte:
+            weight = at.unit(self.alpha, "alpha")
         if self.straight:
-            colour *= at.levels(self.alpha) > 0
+            colour *= weight > 0
         else:
             behind = at.colours(canvas, "behind")
             colour -= behind
-            colour *= at.unit(self.alpha, "weight")
+            colour *= weight
             colour += behind
         at.put(canvas, colour)
 
-    def _colour(self, at: Runs) -> Floats:
+    def _colour(self, at: Runs, weight: Floats) -> Floats:
         frame, matte = self.matted.frame, self.matted.alpha
         if self.plates is None:
             return at.colours(frame.image, "foreground")
-        colour = foreground_at(self.plates, frame.image, matte, at)
+        colour = foreground_at(self.plates, frame.image, weight, at)
         if not self.edges.decontaminate:
             as_seen = at.levels(self.alpha) <= at.levels(matte)
             np.copyto(colour, at.colours(frame.image, "residual"), where=as_seen)
@@ -152,7 +155,7 @@ class _Blend:
     def _wrap(self, spill: _Spill, colour: Floats, at: Runs) -> None:
         """Screen the background's light over the colours: 255 − (255 − F)(1 − s·L/255); it only ever brightens."""
         light = at.colours(spill.light, "light")
-        light *= at.unit(spill.weight, "weight")
+        light *= at.unit(spill.weight, "spill")
         light *= -_WRAP_GAIN * self.edges.light_wrap / 255
         light += 1
         np.subtract(255, colour, out=colour)

@@ -2,7 +2,7 @@
 
 A camera pixel is I = αF + (1 − α)B. Laying I over a new background keeps (1 − α)B of the old room: the bright rim.
 Blur fusion (Forte, "Approximate Fast Foreground Colour Estimation", ICIP 2021) takes locally averaged F̂ and B̂ and
-corrects them towards the pixel: F = F̂ + α(I − αF̂ − (1 − α)B̂). Here the averages, near and far, are made at a quarter
+corrects them towards the pixel: F = F̂ + α(I − αF̂ − (1 − α)B̂). Here the averages, near and far, are made at an eighth
 and a sixteenth of the size, and the correction runs only on the pixels that are asked for.
 """
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from matting_core.box import Box
 from matting_core.buffers import Buffers
 from matting_core.frames import Alpha, Array, Image, half_size
 from matting_core.preprocess import halve
@@ -20,53 +21,65 @@ from matting_core.runs import Floats, Runs, all_runs
 PERSON = (153, 255)  # alpha of the pixels whose colours stand for the person: mixed ones carry the room's colour
 ROOM = (0, 102)  # and for the room
 _EMPTY_ROOM = (0, 12)  # what a blurred room is made of: a rim would show in it
-NEAR = (3, 3)  # box at a quarter of the size: 12 pixels, so that the pattern of a dress survives
-FAR = (9, 9)  # box at a sixteenth: 144 pixels, for places with nothing of the kind near them
+FAR = (9, 9)  # box at a sixteenth: 144 pixels, for places with nothing of the kind in the 8 pixels of the near average
 FAR_WEIGHT = 0.03
 GLOBAL_WEIGHT = 1e-4
+_GRID = 16  # pixels that are one where the far averages are made
+_REACH = _GRID * (FAR[0] // 2 + 2)  # how far those look, with what interpolation and borders add
 _BLUR_STEP = 1.5  # a Gaussian of this many reduced pixels hides the reduction
 
 
 @dataclass(frozen=True, slots=True)
 class ColourPlates:
-    """Locally averaged foreground and background colours at a quarter of the size.
+    """Locally averaged foreground and background colours at an eighth of the size, for a part of a picture.
 
-    Each uint16 ⌈⌈H/2⌉/2⌉×⌈⌈W/2⌉/2⌉×4: B, G and R times a weight, and the weight times 255, of the same scale
-    everywhere. The weight is nowhere 0.
+    Each float32 of the part's size halved three times, ×4: B, G and R times a weight, and the weight times 255, of the
+    same scale everywhere. The weight is nowhere 0.
     """
 
     foreground: Array
     background: Array
+    part: Box
 
 
 def estimate_plates(
-    image: Image, alpha: Alpha, buffers: Buffers | None = None, half: Image | None = None
+    image: Image,
+    alpha: Alpha,
+    buffers: Buffers | None = None,
+    half: Image | None = None,
+    around: Box | None = None,
 ) -> ColourPlates:
-    """F̂ and B̂ of blur fusion (Forte 2021, eq. 4) at a quarter of the size, defined everywhere.
+    """F̂ and B̂ of blur fusion (Forte 2021, eq. 4) at an eighth of the size, defined everywhere.
 
     image: uint8 H×W×3 BGR. alpha: uint8 H×W. Where nothing of the person is near, F̂ fades into the person's colour
     further off and then into the mean of the whole person; B̂ likewise. The plates live in `buffers`, if given, and
-    last until these are used again. half: `halve` of the image, where that was made already.
+    last until these are used again. half: `halve` of the image, where that was made already. around: where colours
+    will be asked for, which is everywhere without it; farther from there than the averages look, nothing is done.
     """
     buffers = buffers or Buffers()
-    quarter_alpha = _halve(_halve(alpha, "half alpha", buffers), "quarter alpha", buffers)
-    quarter = _halve(_halve(image, "half", buffers) if half is None else half, "quarter", buffers)
-    bgra = _with_weight(quarter, buffers)
+    part = whole = Box(0, alpha.shape[0], 0, alpha.shape[1])
+    if around is not None:
+        part = around.grown(_REACH, _GRID, whole)  # of the grid, so that each average is over the same pixels
+    quarter_alpha = _halve(_halve(part.of(alpha), "half alpha", buffers), "quarter alpha", buffers)
+    halved = _halve(part.of(image), "half", buffers) if half is None else part.halved().of(half)
+    bgra = _with_weight(_halve(halved, "quarter", buffers), buffers)
     return ColourPlates(
-        _plate(bgra, quarter_alpha, PERSON, "person", buffers), _plate(bgra, quarter_alpha, ROOM, "room", buffers)
+        _plate(bgra, quarter_alpha, PERSON, "person", buffers),
+        _plate(bgra, quarter_alpha, ROOM, "room", buffers),
+        part,
     )
 
 
-def foreground_at(plates: ColourPlates, image: Image, alpha: Alpha, at: Runs) -> Floats:
+def foreground_at(plates: ColourPlates, image: Image, weight: Floats, at: Runs) -> Floats:
     """The foreground colours, float32 3×N (rows B, G, R) in [0, 255], of the N pixels of `at`.
 
-    Blur fusion's correction (Forte 2021, eq. 6), at full size. alpha 255 gives the camera pixel and alpha 0 gives F̂
-    alone: no colour of the room gets through where the matte sees no person. The result lies in the scratch of `at`.
+    weight: their alpha in [0, 1], float32 N. Blur fusion's correction (Forte 2021, eq. 6), at full size. Alpha 1 gives
+    the camera pixel and alpha 0 gives F̂ alone: no colour of the room gets through where the matte sees no person. The
+    result lies in the scratch of `at`.
     """
-    places = at.places(plates.foreground.shape)
+    places = at.places(plates.foreground.shape, plates.part)
     foreground = _colours(at.sample(plates.foreground, places, "foreground"))
     background = _colours(at.sample(plates.background, places, "background"))
-    weight = at.unit(alpha, "weight")
     residual = at.colours(image, "residual")
     residual -= background
     np.subtract(foreground, background, out=background)
@@ -82,7 +95,7 @@ def estimate_foreground(image: Image, alpha: Alpha) -> Image:
     plates = estimate_plates(image, alpha)
     estimate = np.empty_like(image)
     for at in all_runs(alpha.shape[0], alpha.shape[1], Buffers()).chunks():
-        at.put(estimate, foreground_at(plates, image, alpha, at))
+        at.put(estimate, foreground_at(plates, image, at.unit(alpha, "matte"), at))
     return estimate
 
 
@@ -111,7 +124,7 @@ def blurred_room(
     everyone = cv2.mean(room)  # before the reduction rounds a small window to nothing
     sigma /= 2
     while sigma >= 2 * _BLUR_STEP and min(room.shape[:2]) > 1:
-        room, sigma = _halve(room, "room", buffers), sigma / 2
+        room, sigma = _halve(room, f"room {room.shape[0]}", buffers), sigma / 2
     # Averaging down and interpolating up blur by half a reduced pixel themselves.
     sigma = max(sigma * sigma - 0.25, 0.1) ** 0.5
     weighted, near = (buffers.get(name, room.shape, np.float32) for name in ("weighted", "near"))
@@ -150,17 +163,13 @@ def _select(bgra: Array, alpha: Array, kind: tuple[int, int], buffers: Buffers) 
 
 
 def _plate(bgra: Array, alpha: Array, kind: tuple[int, int], name: str, buffers: Buffers) -> Array:
-    """Summed colours of the pixels of a kind: near ones first, then far, then all."""
+    """Averaged colours of the pixels of a kind: near ones first, then far, then all."""
     selected = _select(bgra, alpha, kind, buffers)
-    height, width = selected.shape[:2]
-    near = buffers.get(name, selected.shape, np.uint16)
-    cv2.boxFilter(selected, cv2.CV_16U, NEAR, dst=near, normalize=False)
-    far = _far(_halve(_halve(selected, "eighth", buffers), "sixteenth", buffers), cv2.mean(selected))
-    far *= NEAR[0] * NEAR[1]  # as the sums are
-    spread = buffers.get("far sums", selected.shape, np.uint16)
-    cv2.resize(np.rint(far).astype(np.uint16), (width, height), dst=spread)
-    cv2.add(near, spread, dst=near)
-    return near
+    near = _halve(selected, "eighth", buffers)
+    height, width = near.shape[:2]
+    far = _far(_halve(near, "sixteenth", buffers), cv2.mean(selected))
+    plate = cv2.resize(far, (width, height), dst=buffers.get(name, near.shape, np.float32))
+    return cv2.add(plate, near, dst=plate, dtype=cv2.CV_32F)
 
 
 def _far(small: Array, everyone: Sequence[float]) -> Array:
@@ -170,9 +179,9 @@ def _far(small: Array, everyone: Sequence[float]) -> Array:
     picture in that form. The answer is float32 of that shape, and new.
     """
     far: Array = cv2.boxFilter(small, cv2.CV_32F, FAR)
-    far += np.asarray(everyone, np.float32) * np.float32(GLOBAL_WEIGHT)
-    far *= 255 * FAR_WEIGHT / far[:, :, 3:]
-    return far
+    cv2.add(far, np.multiply(everyone, GLOBAL_WEIGHT), dst=far)  # a scalar to OpenCV
+    share = np.float32(255 * FAR_WEIGHT) / far[:, :, 3]
+    return cv2.multiply(far, cv2.merge((share,) * 4), dst=far)
 
 
 def _colours(sampled: Floats) -> Floats:

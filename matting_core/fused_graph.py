@@ -23,10 +23,8 @@ from matting_core.fused_ops import (
     area,
     bilinear,
     box_mean,
-    box_sum,
     halve,
     linear,
-    nearly_linear,
     shrink,
 )
 from matting_core.fused_spec import FusedSpec, Part
@@ -212,19 +210,16 @@ class _Fused:
         return [*g.split(person, [3, 1], axis=1), *g.split(room, [3, 1], axis=1)]
 
     def _sums(self, selected: str, size: tuple[int, int]) -> str:
-        """`foreground._plate`: summed colours of the selected pixels, near ones first, then far, then all."""
+        """`foreground._plate`: averaged colours of the selected pixels, near ones first, then far, then all."""
         g = self.graph
-        near = box_sum(g, selected, rule.NEAR[0])
-        sparse = selected
-        for larger in (size, half_size(size)):
-            sparse = halve(g, sparse, larger)
+        near = halve(g, selected, size)
+        sparse = halve(g, near, half_size(size))
         everyone = g.add("ReduceMean", selected, g.constant(np.array([2, 3], np.int64)), keepdims=1)
         spread = g.add("Mul", everyone, g.number(rule.GLOBAL_WEIGHT))
         far = g.add("Add", box_mean(g, sparse, rule.FAR[0]), spread)
         far_weight = g.slice(far, {1: (3, 4, 1)})
-        whole = 255 * rule.FAR_WEIGHT * rule.NEAR[0] * rule.NEAR[1]
-        far = g.add("Round", g.add("Mul", far, g.add("Div", g.number(whole), far_weight)))
-        return g.add("Add", near, nearly_linear(g, far, size))
+        far = g.add("Mul", far, g.add("Div", g.number(255 * rule.FAR_WEIGHT), far_weight))
+        return g.add("Add", near, bilinear(g, far, half_size(size)))
 
     def _give_yuv(self, canvas: str) -> None:
         """The canvas as OpenCV converts it: chroma is that of the upper left pixel of each four."""

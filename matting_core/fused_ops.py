@@ -119,13 +119,8 @@ def halve(graph: GraphWriter, image: str, size: tuple[int, int]) -> str:
     return _mean_of_four(graph, image)
 
 
-def nearly_linear(graph: GraphWriter, values: str, to: tuple[int, int]) -> str:
-    """`linear` with real weights, rounded: at times a level beside OpenCV's, in two kernels instead of many."""
-    return graph.add("Floor", graph.add("Add", bilinear(graph, values, to), graph.number(0.5)))
-
-
 def bilinear(graph: GraphWriter, values: str, to: tuple[int, int]) -> str:
-    """Bilinear values with aligned pixel centres, as they come: where `Runs` has cv2.remap sample a plate."""
+    """Bilinear values with aligned pixel centres, not rounded: where `Runs` has cv2.remap sample a plate."""
     sides = graph.constant(np.array(to, np.int64))
     return graph.add(
         "Resize", values, "", "", sides, axes=[2, 3], mode="linear", coordinate_transformation_mode="half_pixel"
@@ -138,11 +133,6 @@ def box_mean(graph: GraphWriter, values: str, side: int) -> str:
     pads = graph.constant(np.array([0, 0, reach, reach, 0, 0, reach, reach], np.int64))
     padded = graph.add("Pad", values, pads, mode="reflect")
     return graph.add("AveragePool", padded, kernel_shape=[side, side], strides=[1, 1])
-
-
-def box_sum(graph: GraphWriter, values: str, side: int) -> str:
-    """cv2.boxFilter without normalising; of whole numbers, exactly."""
-    return graph.add("Round", graph.add("Mul", box_mean(graph, values, side), graph.number(side * side)))
 
 
 def _mean_of_four(graph: GraphWriter, image: str) -> str:

@@ -4,7 +4,6 @@ A rim is a twentieth of a picture, so work on it alone pays. But to fetch one pi
 lie together, and a rim's pixels nearly all have neighbours in it.
 """
 
-import functools
 import math
 from collections.abc import Iterator
 
@@ -12,6 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from matting_core.box import Box
 from matting_core.buffers import Buffers
 from matting_core.frames import Alpha, Array, Image
 
@@ -28,7 +28,7 @@ class Runs:
     """Some of the runs of pictures of one size; N is the number of their pixels.
 
     A run is as long as LONGEST and the width allow without crossing into the next row. Pictures are C-contiguous. What
-    the methods give lies in scratch of the name they are told, until that is used again.
+    the methods give lies in scratch of the name they are told, until that is used again; names with _ are their own.
     """
 
     def __init__(self, height: int, width: int, numbers: Index, buffers: Buffers) -> None:
@@ -48,9 +48,11 @@ class Runs:
     def colours(self, image: Image, name: str) -> Floats:
         """Their pixels of a picture, float32 3×N: a row for each colour, as arithmetic is fastest."""
         items = self._fetch(image, 3)
-        planes = self._scratch("levels", 3, np.uint8)
+        planes = self._scratch("_levels", 3, np.uint8)
         cv2.split(items.reshape(1, -1, 3), list(planes[:, None]))
-        return self._floats(planes, name)
+        floats = self._scratch(name, 3, np.float32)
+        np.copyto(floats, planes)
+        return floats
 
     def levels(self, alpha: Alpha) -> npt.NDArray[np.uint8]:
         """Their pixels of a matte, uint8 N, new."""
@@ -63,42 +65,46 @@ class Runs:
 
     def put(self, image: Image, colours: Floats) -> None:
         """Write colours, float32 3×N in [0, 255], to their pixels; `colours` is rounded in place."""
-        planes = self._scratch("levels", 3, np.uint8)
+        planes = self._scratch("_levels", 3, np.uint8)
         np.copyto(planes, np.rint(colours, out=colours), casting="unsafe")
-        pixels = cv2.merge(list(planes[:, None]), dst=self._scratch("pixels", 3, np.uint8).reshape(1, -1, 3))
+        pixels = cv2.merge(list(planes[:, None]), dst=self._scratch("_pixels", 3, np.uint8).reshape(1, -1, 3))
         kind = f"V{3 * self._length}"
         np.put(image.reshape(-1).view(kind), self._numbers, pixels.reshape(-1).view(kind))
 
-    def places(self, plate: tuple[int, ...]) -> tuple[Floats, Floats]:
-        """Where they lie on a plate of that shape (pixel centres aligned): x and y for `sample`."""
-        padded = np.zeros(-(-self.pixels // _ROW) * _ROW // self._length, np.intp)
+    def box(self) -> Box:
+        """The smallest box that they all lie in; there is at least one."""
+        rows, columns = np.divmod(self._numbers, self._in_row)
+        left, right = int(columns.min()), int(columns.max()) + 1
+        return Box(int(rows[0]), int(rows[-1]) + 1, left * self._length, right * self._length)
+
+    def places(self, plate: tuple[int, ...], part: Box) -> tuple[Floats, Floats]:
+        """Where they lie on a plate of that shape (pixel centres aligned): x and y for `sample`.
+
+        part: what the plate shows, with all of these runs in it; its left is a multiple of LONGEST.
+        """
+        padded = np.full(-(-self.pixels // _ROW) * _ROW // self._length, self._numbers[-1])
         padded[: self._numbers.size] = self._numbers
         rows, columns = np.divmod(padded, self._in_row)
-        x, y = (self._buffers.get(name, (_CHUNK, self._length), np.float32)[: padded.size] for name in ("x", "y"))
-        across = centres(self._width, plate[1]).reshape(self._in_row, self._length)
-        across.take(columns, axis=0, out=x, mode="clip")
-        y[:] = centres(self._height, plate[0]).take(rows)[:, None]
+        x, y = (self._buffers.get(name, (_CHUNK, self._length), np.float32)[: padded.size] for name in ("_x", "_y"))
+        across = centres(part.width, plate[1]).reshape(-1, self._length)
+        across.take(columns - part.left // self._length, axis=0, out=x, mode="clip")
+        y[:] = centres(part.height, plate[0]).take(rows - part.top, mode="clip")[:, None]
         return x.reshape(-1, _ROW), y.reshape(-1, _ROW)
 
     def sample(self, plate: Array, places: tuple[Floats, Floats], name: str) -> Floats:
-        """The bilinear values of a plate (h×w×C) at their `places` on it, float32 C×N."""
+        """The bilinear values of a plate (float32 h×w×C) at their `places` on it, float32 C×N."""
         rows, channels = places[0].shape[0], plate.shape[2]
-        values = self._buffers.get("sampled", (_CHUNK * self._length // _ROW, _ROW, channels), plate.dtype)[:rows]
+        values = self._buffers.get("_sampled", (_CHUNK * self._length // _ROW, _ROW, channels), np.float32)[:rows]
         cv2.remap(plate, *places, cv2.INTER_LINEAR, dst=values, borderMode=cv2.BORDER_REPLICATE)
-        planes = self._scratch("sampled planes", channels, plate.dtype)
+        planes = self._scratch(name, channels, np.float32)
         cv2.split(values.reshape(1, -1, channels)[:, : self.pixels], list(planes[:, None]))
-        return self._floats(planes, name)
+        return planes
 
     def _fetch(self, picture: Array, channels: int) -> npt.NDArray[np.uint8]:
         """Their bytes of a picture of so many channels, flat."""
         kind = f"V{channels * self._length}"
-        out = self._scratch("fetched", channels, np.uint8).reshape(-1).view(kind)
+        out = self._scratch("_fetched", channels, np.uint8).reshape(-1).view(kind)
         return picture.reshape(-1).view(kind).take(self._numbers, out=out, mode="clip").view(np.uint8)
-
-    def _floats(self, planes: Array, name: str) -> Floats:
-        floats = self._scratch(name, len(planes), np.float32)
-        np.copyto(floats, planes)
-        return floats
 
     def _scratch(self, name: str, rows: int, kind: npt.DTypeLike) -> Array:
         """rows×N, contiguous, of an array as large as a chunk needs."""
@@ -111,15 +117,14 @@ def all_runs(height: int, width: int, buffers: Buffers) -> Runs:
     return Runs(height, width, np.arange(height * width // _length(width)), buffers)
 
 
-def runs_of(band: Alpha, buffers: Buffers) -> Runs:
-    """The runs in which any pixel of `band` (uint8 H×W) is not 0."""
-    height, width = band.shape
-    words = band.reshape(-1).view(_word(_length(width)))
-    any_in_run = np.not_equal(words, 0, out=buffers.get("any in run", words.shape, np.bool_))
-    return Runs(height, width, np.flatnonzero(any_in_run), buffers)
+def runs_that_differ(one: Alpha, other: Alpha, buffers: Buffers) -> Runs:
+    """The runs in which any pixel of two mattes (uint8 H×W, C-contiguous) differs."""
+    height, width = one.shape
+    words, others = (matte.reshape(-1).view(_word(_length(width))) for matte in (one, other))
+    differ = np.not_equal(words, others, out=buffers.get("differ", words.shape, np.bool_))
+    return Runs(height, width, np.flatnonzero(differ), buffers)
 
 
-@functools.lru_cache(maxsize=8)
 def centres(pixels: int, others: int) -> Floats:
     """Where the centres of so many pixels in a row lie among so many others, float32."""
     scale = others / pixels

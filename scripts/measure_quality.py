@@ -37,7 +37,7 @@ from matting_core.pairs import read_frames
 from matting_core.pictures import read_image
 from matting_core.preprocess import network_size, restore_alpha, shrink, to_blob
 from matting_core.presets import DEFAULT_PRESET, find_preset
-from matting_core.runs import runs_of
+from matting_core.runs import runs_that_differ
 from matting_core.stabilise import STABILISERS, make_stabiliser
 
 Floats = npt.NDArray[np.float32]
@@ -222,8 +222,9 @@ def timing(network: Network, clip: Path, room: Image, rounds: int) -> dict[str, 
 
     def decontaminate(one: MattedFrame) -> None:
         plates = estimate_plates(one.frame.image, one.alpha, scratch)
-        for at in runs_of(((one.alpha > 0) & (one.alpha < 255)).astype(np.uint8), scratch).chunks():
-            foreground_at(plates, one.frame.image, one.alpha, at)
+        solid: Alpha = np.where(one.alpha == 255, one.alpha, np.uint8(0))
+        for at in runs_that_differ(one.alpha, solid, scratch).chunks():
+            foreground_at(plates, one.frame.image, at.unit(one.alpha, "matte"), at)
 
     steps: dict[str, Callable[[MattedFrame], object]] = {
         "blend": lambda one: compositors["plain"].render(one, room, Edges(decontaminate=False), canvas),

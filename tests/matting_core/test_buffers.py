@@ -12,12 +12,21 @@ def storage(array: np.ndarray) -> int:
     return array.__array_interface__["data"][0]
 
 
-def test_a_buffer_is_made_once_for_each_name_shape_and_type() -> None:
+def test_a_buffer_is_made_once_for_each_name_and_type() -> None:
     buffers = Buffers()
     first = buffers.get("a", (2, 3))
-    assert buffers.get("a", (2, 3)) is first
-    others = [buffers.get("b", (2, 3)), buffers.get("a", (3, 2)), buffers.get("a", (2, 3), np.float32)]
+    assert first.shape == (2, 3)
+    assert storage(buffers.get("a", (2, 3))) == storage(buffers.get("a", (1, 2, 2))) == storage(first)
+    others = [buffers.get("b", (2, 3)), buffers.get("a", (2, 3), np.float32)]
     assert not any(np.shares_memory(first, other) for other in others)
+
+
+def test_storage_grows_to_the_largest_and_keeps_no_other() -> None:
+    buffers = Buffers()
+    for side in (4, 9, 7, 9):
+        assert buffers.get("a", (side, side)).shape == (side, side)
+    places = {storage(buffers.get("a", (side, side))) for side in (4, 7, 9)}
+    assert len(places) == 1
 
 
 def test_storage_comes_back_when_nobody_holds_it() -> None:

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from matting_core import runs
+from matting_core.box import Box
 from matting_core.buffers import Buffers
-from matting_core.runs import Runs, all_runs, centres, runs_of
+from matting_core.runs import Runs, all_runs, centres, runs_that_differ
 
 SIZES = [(5, 8), (6, 12), (7, 6), (9, 7), (270, 480)]
 """(height, width): widths that give runs of 8, 4, 2 and 1 pixels, and a picture of more runs than one chunk takes."""
@@ -17,15 +18,16 @@ def noise(*shape: int) -> np.ndarray:
 
 
 def some(height: int, width: int) -> tuple[Runs, np.ndarray]:
-    """The runs that a sparse band touches, and which pixels these are, bool H×W."""
-    band = np.where(noise(height, width) < 20, noise(height, width) | 1, 0).astype(np.uint8)
+    """The runs in which two mattes differ here and there, and which pixels these are, bool H×W."""
+    matte = noise(height, width)
+    other = np.where(noise(height, width) < 20, ~matte, matte)
     length = np.gcd(width, runs.LONGEST)
-    touched = band.reshape(height, -1, length).any(axis=2)
-    return runs_of(band, Buffers()), np.repeat(touched, length, axis=1)
+    touched = (matte != other).reshape(height, -1, length).any(axis=2)
+    return runs_that_differ(matte, other, Buffers()), np.repeat(touched, length, axis=1)
 
 
 @pytest.mark.parametrize(("height", "width"), SIZES)
-def test_runs_of_a_band_are_those_that_any_of_its_pixels_lies_in(height: int, width: int) -> None:
+def test_runs_that_differ_are_those_in_which_any_pixel_does(height: int, width: int) -> None:
     found, touched = some(height, width)
     alpha = noise(height, width)
     assert found.pixels == touched.sum() > 0
@@ -71,8 +73,24 @@ def test_centres_are_aligned(pixels: int, others: int) -> None:
 @pytest.mark.parametrize(("height", "width"), SIZES)
 def test_a_plate_is_sampled_as_the_whole_picture_would_be(height: int, width: int) -> None:
     found, touched = some(height, width)
-    plate = np.random.default_rng(0).integers(0, 1 << 15, (-(-height // 4), -(-width // 4), 4), np.uint16)
+    plate = np.random.default_rng(0).random((-(-height // 8), -(-width // 8), 4), np.float32)
     x, y = np.meshgrid(centres(width, plate.shape[1]), centres(height, plate.shape[0]))
     whole = cv2.remap(plate, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    sampled = [chunk.sample(plate, chunk.places(plate.shape), "sampled").copy() for chunk in found.chunks()]
-    assert (np.concatenate(sampled, axis=1) == whole[touched].T).all()
+    sampled = [
+        chunk.sample(plate, chunk.places(plate.shape, Box(0, height, 0, width)), "sampled").copy()
+        for chunk in found.chunks()
+    ]
+    assert np.abs(np.concatenate(sampled, axis=1) - whole[touched].T).max() < 1e-5
+
+
+def test_the_box_of_runs_holds_them_all_and_is_no_larger() -> None:
+    matte = np.zeros((50, 80), np.uint8)
+    other = matte.copy()
+    other[[7, 30], [41, 18]] = 9
+    found = runs_that_differ(matte, other, Buffers())
+    assert found.box() == Box(7, 31, 16, 48)
+    plate = noise(7, 10, 4).astype(np.float32)
+    part = Box(0, 48, 16, 80)
+    x, y = found.places(plate.shape, part)
+    assert x.reshape(-1)[:16].tolist() == pytest.approx([*centres(64, 10)[24:32], *centres(64, 10)[:8]])
+    assert y.reshape(-1)[:16:8].tolist() == pytest.approx([centres(48, 7)[7], centres(48, 7)[30]])
