@@ -41,7 +41,10 @@ STALE_S = 1.0
 PREVIEW_S = 1 / 30
 UNWATCHED_PREVIEW_S = 1.0
 """Between previews that nobody takes."""
-PREVIEW_LONG_SIDE = 960
+PREVIEW_SIDE = 770
+"""Pixels of a preview's longer side until the window has asked for its own: what it takes as the window opens."""
+CAMERA_SIDE = 960
+"""The same of the camera's own picture beside it, from which a network may learn too (`ui/adapt_dialog.py`)."""
 
 
 class OutputStage:
@@ -83,15 +86,17 @@ class OutputStage:
         self._newest_on: Background | None = None  # what stands behind the person there; nothing on a slate
         self._shows_room = False
         self._preview_at_s = 0.0
+        self._preview_side = self._side_made = PREVIEW_SIDE
         self._preview: Preview | None = None
 
     def do(self, command: Callable[[Sinks], None]) -> None:
         """Have the output thread run a command before its next frame. Any thread."""
         self._commands.put(command)
 
-    def take_preview(self) -> Preview | None:
-        """The newest preview, once. Any thread; asking counts as watching."""
+    def take_preview(self, long_side: int = PREVIEW_SIDE) -> Preview | None:
+        """The newest preview, once. Any thread; asking counts as watching. long_side: pixels of the next ones."""
         self._demand.preview_taken()
+        self._preview_side = long_side
         preview, self._preview = self._preview, None
         return preview
 
@@ -221,14 +226,14 @@ class OutputStage:
         if now_s - self._preview_at_s < (PREVIEW_S * 0.9 if self._demand.previewed else UNWATCHED_PREVIEW_S):
             return
         self._preview_at_s = now_s
-        small = self._small(canvas)
+        side = self._preview_side
+        if side != self._side_made:
+            self._side_made, self._arrays = side, Recycler()  # no storage of each size while a window is drawn larger
+        small = within(canvas, side, self._arrays)
         if before is None:
             self._preview = Preview(small)
             return
-        seen = self._small(before.frame.image)
+        seen = within(before.frame.image, CAMERA_SIDE, self._arrays)
         left, right = before.columns or (0, canvas.shape[1])
         scale = seen.shape[1] / canvas.shape[1]
         self._preview = Preview(small, seen, seen[:, round(left * scale) : round(right * scale)])
-
-    def _small(self, picture: Image) -> Image:
-        return within(picture, PREVIEW_LONG_SIDE, self._arrays)

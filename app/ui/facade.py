@@ -32,8 +32,11 @@ class LivePipeline(Protocol):
         """Save the newest canvas as a PNG; a notice tells how it went."""
         ...
 
-    def preview(self) -> Preview | None:
-        """The newest preview, or None if there is nothing new since the last call."""
+    def preview(self, long_side: int) -> Preview | None:
+        """The newest preview, or None if there is nothing new since the last call.
+
+        long_side: how many pixels it is drawn at; the next previews are made of that size.
+        """
         ...
 
     def status(self) -> Status: ...

@@ -92,12 +92,18 @@ class PreviewWidget(QWidget):
         self.overlay.move(area.left(), max(area.top(), area.bottom() + 1 - self.overlay.height()))
         self.overlay.setVisible(bool(texts))
 
+    @property
+    def pixels(self) -> int:
+        """How many of the screen's pixels the longer side of the picture takes: one of that size is drawn as it is."""
+        area = self.picture_area()
+        return round(max(area.width(), area.height()) * self.devicePixelRatioF())
+
     def picture_area(self) -> QRectF:
         """Where the picture is drawn: as large as fits, in its own aspect ratio (16:9 while there is none)."""
         aspect = self._after.width() / self._after.height() if self._after else 16 / 9
-        width = min(self.width(), self.height() * aspect)
-        height = width / aspect
-        return QRectF((self.width() - width) / 2, (self.height() - height) / 2, width, height)
+        width = round(min(self.width(), self.height() * aspect))
+        height = round(width / aspect)
+        return QRectF((self.width() - width) // 2, (self.height() - height) // 2, width, height)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
         painter = QPainter(self)

@@ -16,6 +16,7 @@ from app.matting_stage import Blank
 from app.output_stage import OutputStage
 from app.settings import Settings
 from app.stats import StatsRecorder
+from matting_core.fit import within
 from matting_core.frames import Frame, Image, MattedFrame
 from tests.support.rig import SETTINGS
 
@@ -87,8 +88,7 @@ def test_no_more_is_sent_than_asked_and_sending_does_not_slow_it_down(
 def test_a_preview_is_made_for_who_takes_it_and_once_a_second_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = build(monkeypatch, 30)
     made: list[Image] = []
-    small = bench.stage._small
-    monkeypatch.setattr(bench.stage, "_small", lambda picture: made.append(picture) or small(picture))
+    monkeypatch.setattr(output_stage, "within", lambda *given: made.append(given) or within(*given))
     seen = []
     for watched in (True, False):
         bench.demand.previewed = watched
@@ -101,6 +101,19 @@ def test_a_preview_is_made_for_who_takes_it_and_once_a_second_for_nobody(monkeyp
     assert seen[0] > 60
     assert 2 <= seen[1] <= 4
     assert bench.stage.take_preview() is not None, "who comes back sees something at once"
+
+
+def test_previews_have_the_size_that_was_asked_for_and_leave_no_other_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = build(monkeypatch, 30)
+    for side in (200, 123, 320, 4000):
+        bench.stage.take_preview(side)
+        bench.now_s += 1
+        bench.step()
+        preview = bench.stage.take_preview(side)
+        assert preview is not None
+        assert preview.image.shape == (round(min(side, 320) * 180 / 320), min(side, 320), 3)
+        assert len(bench.stage._arrays._kept) == 1
+    bench.stage._backgrounds.close()
 
 
 def matted(at_s: float) -> MattedFrame:

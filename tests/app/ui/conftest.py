@@ -25,6 +25,7 @@ class StillPipeline:
         self.calls: list[str] = []
         self.now = Status(capture="running", matting="running", output="running", source="made-up camera")
         self.next_preview: Preview | None = None
+        self.preview_side = 0
         self.stopped = False
 
     def start(self) -> None:
@@ -48,7 +49,8 @@ class StillPipeline:
     def snapshot(self, path: Path) -> None:
         self.calls.append(f"snapshot {path.suffix}")
 
-    def preview(self) -> Preview | None:
+    def preview(self, long_side: int) -> Preview | None:
+        self.preview_side = long_side
         preview, self.next_preview = self.next_preview, None
         return preview
 

@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QComboBox, QLabel, QLineEdit, QListWidget
 
 from app.settings import settings_path
 from app.status import Notice, Preview, Status
+from matting_core.fit import within
 from matting_core.pictures import write_image
 from tests.app.ui.conftest import Desk
 
@@ -140,6 +142,26 @@ def test_the_picture_is_shown(desk: Desk) -> None:
     shown = desk.window.preview.grab().toImage()
     middle = shown.pixelColor(shown.width() // 2, shown.height() // 2)
     assert (middle.red(), middle.green(), middle.blue()) == (0, 255, 0)
+
+
+def test_a_preview_of_the_size_that_was_asked_for_is_drawn_pixel_by_pixel(desk: Desk) -> None:
+    """Whatever the window's size: resampling it once more would take time and blur it."""
+    canvas = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), np.uint8)
+    for size in ((1180, 740), (803, 521), (900, 1000)):
+        desk.window.resize(*size)
+        QTest.qWait(20)
+        for _ in range(2):  # the first finds the proportions
+            preview = desk.window.preview
+            image = within(canvas, preview.pixels)
+            desk.pipeline.next_preview = Preview(image)
+            desk.until(lambda: desk.pipeline.next_preview is None)
+        assert desk.pipeline.preview_side == preview.pixels == max(image.shape)
+        area = preview.picture_area().toRect()
+        shown = preview.grab(area).toImage().convertToFormat(QImage.Format.Format_BGR888)
+        assert (shown.width(), shown.height()) == (image.shape[1], image.shape[0])
+        pixels = np.frombuffer(shown.constBits(), np.uint8).reshape(image.shape[0], -1)[:, : 3 * image.shape[1]]
+        inside = (slice(60, -60), slice(3 * 60, -3 * 60))  # no corner and no badge
+        np.testing.assert_array_equal(pixels[inside], image.reshape(image.shape[0], -1)[inside])
 
 
 def test_a_window_out_of_sight_asks_for_no_preview_and_so_lets_the_camera_close(desk: Desk) -> None:
