@@ -79,16 +79,16 @@ def fit_frame(image: Image, width: int, height: int, mirror: bool, arrays: Recyc
 def within(image: Image, long_side: int, arrays: Recycler | None = None) -> Image:
     """A copy of the picture, its longer side at most `long_side` pixels: for somebody to look at in passing.
 
-    image: uint8 H×W×3. An array of `arrays`, if given; new otherwise. Linear interpolation alone, which is fast.
+    image: uint8 H×W×3. An array of `arrays`, if given; new otherwise.
     """
+    arrays = arrays or Recycler()
     height, width = image.shape[:2]
     scale = min(1.0, long_side / max(height, width))
     w, h = max(1, round(width * scale)), max(1, round(height * scale))
-    out = (arrays or Recycler()).new((h, w, 3))
     if scale < 1:
-        cv2.resize(image, (w, h), dst=out, interpolation=cv2.INTER_LINEAR)
-    else:
-        np.copyto(out, image)
+        return shrink(image, (h, w), arrays)
+    out = arrays.new((h, w, 3))
+    np.copyto(out, image)
     return out
 
 
