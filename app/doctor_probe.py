@@ -22,6 +22,7 @@ PACKAGES = {
     "openvino": "openvino",
     "av": "av",
     "cv2-enumerate-cameras": "cv2_enumerate_cameras",
+    "simplejpeg": "simplejpeg",
     "pydantic": "pydantic",
     "platformdirs": "platformdirs",
     "tqdm": "tqdm",

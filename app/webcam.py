@@ -15,6 +15,7 @@ from app.settings import Settings, parse_size
 from matting_core.buffers import Recycler
 from matting_core.errors import SourceError, SourceLost
 from matting_core.frames import Array, Frame, Image
+from matting_core.jpeg import decode_jpeg
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class Webcam:
             raise _why_not(camera, after_failure=True) or _will_not_open(camera)
         try:
             _configure(self._capture, settings)
+            self._compressed = on_linux and _hand_over_jpegs(self._capture)
             self._first: Frame | None = self._first_frame(camera)
             self.description = _describe(camera.name, self._capture, self._first.image)
         except BaseException:
@@ -100,6 +102,9 @@ class Webcam:
     def _decode(self) -> Image | None:
         """The picture that was grabbed, or None if it is damaged."""
         try:
+            if self._compressed:
+                good, data = self._capture.retrieve()
+                return decode_jpeg(data.reshape(-1), self._arrays) if good and data is not None else None
             # Into storage used again: a fresh array comes from the system page by page, as slowly as it is decoded.
             good, picture = self._capture.retrieve(self._arrays.new(self._shape))
             return to_bgr(picture) if good and picture is not None and picture.size else None
@@ -142,6 +147,15 @@ def _configure(capture: cv2.VideoCapture, settings: Settings) -> None:
     capture.set(cv2.CAP_PROP_FRAME_WIDTH, width)
     capture.set(cv2.CAP_PROP_FRAME_HEIGHT, height)
     capture.set(cv2.CAP_PROP_FPS, settings.camera_fps)
+
+
+def _hand_over_jpegs(capture: cv2.VideoCapture) -> bool:
+    """Have OpenCV's V4L2 hand over the JPEG pictures as they are, if that is what the camera sends.
+
+    It would decode each into storage of its own, and copy that.
+    """
+    sends_jpeg = int(capture.get(cv2.CAP_PROP_FOURCC)) == cv2.VideoWriter.fourcc(*"MJPG")
+    return sends_jpeg and capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
 
 
 def _describe(name: str, capture: cv2.VideoCapture, image: Image) -> str:

@@ -19,6 +19,7 @@ from matting_core.engine_onnxruntime import SPIN_S
 from matting_core.engine_recorded import CHECK_FIRST
 from matting_core.fit import fit_frame, within
 from matting_core.frames import Alpha, Array, Frame, Image
+from matting_core.jpeg import decode_jpeg
 from matting_core.predictor import Lap, Predictor, no_lap
 from matting_core.preprocess import input_size
 
@@ -90,8 +91,7 @@ class FrameWay:
     def go(self, jpeg: Array, index: int, lap: Lap) -> None:
         """Send one picture, as `as_jpeg` gives it, the whole way; `lap` is told each step that is done."""
         now_s = time.perf_counter()
-        # OpenCV decodes a camera's frame likewise, but into storage that is used again.
-        image = cast(Image, cv2.imdecode(jpeg, cv2.IMREAD_COLOR))
+        image = cast(Image, decode_jpeg(jpeg, self._arrays))
         lap("decode")
         fitted = fit_frame(image, *self._size, mirror=self._mirror, arrays=self._arrays)
         lap("fit")

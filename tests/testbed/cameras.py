@@ -53,6 +53,8 @@ def formats(rig: Rig) -> dict[str, Any]:
             source.close()
             player.kill()
         told = source.description
+        handed_over = vars(source)["_compressed"]
+        check(handed_over == (fourcc == "MJPG"), f"{fourcc}: JPEGs handed over is {handed_over}")
         check("320×192" in told and f" {fourcc}" in told, f"'{told}' is not what was given: 320×192 {fourcc}")
         check(len(set(picture.counts_of(images[-1]))) == 1, f"{fourcc} came torn")
         if fourcc != "GREY":
