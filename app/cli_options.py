@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from app import shipped_backgrounds
-from matting_core.command_line import given_path
+from matting_core.command_line import given_path, whole_number
 from matting_core.engine_names import ENGINE_NAMES
 from matting_core.errors import UsageError
 from matting_core.layouts import AUTO, LAYOUTS
@@ -39,10 +39,13 @@ def add_run_options(run: argparse.ArgumentParser) -> None:
     )
     run.add_argument("--model", metavar="NAME", help=f"one of `models list`; {SAVED}")
     run.add_argument(
-        "--fps-cap", type=int, metavar="N", help=f"process at most N frames per second, 0 for no limit; {SAVED}"
+        "--fps-cap",
+        type=whole_number,
+        metavar="N",
+        help=f"process at most N frames per second, 0 for no limit; {SAVED}",
     )
     limit = f"use at most this share of the processor or GPU, 10 to 100, down to 2 frames per second; {SAVED}"
-    run.add_argument("--load-limit", type=int, metavar="PERCENT", help=limit)
+    run.add_argument("--load-limit", type=whole_number, metavar="PERCENT", help=limit)
     run.add_argument("--seconds", type=_seconds, metavar="N", help="stop after N seconds; default: run until Ctrl-C")
     _add_engine_options(run, None, None)
 
@@ -108,7 +111,7 @@ def add_adapt_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "clip", type=given_path, metavar="CLIP_OR_FOLDER", help="a video, or a folder of pictures in order"
     )
-    sub.add_argument("--epochs", type=int, default=10, metavar="N", help="default: 10, as in the paper")
+    sub.add_argument("--epochs", type=whole_number, default=10, metavar="N", help="default: 10, as in the paper")
     sub.add_argument(
         "--seconds-limit",
         type=_seconds,

@@ -87,6 +87,27 @@ def test_wrong_use_is_exit_code_2(arguments: tuple[str, ...], capsys: pytest.Cap
     assert said.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("run", "--sice", "1"), "mattecam: it does not take --sice 1. Did you mean --size? Add --help"),
+        (("run", "--preset", "fats"), "mattecam run: --preset: there is no 'fats' (choose from "),
+        (("run", "--preset", "fats"), "). Did you mean fast? Add --help"),
+        (("bnech",), "Did you mean bench? Add"),
+        (("process", "a.mp4", "b.mp4"), "mattecam: it does not take b.mp4. Add --help"),
+        (("run", "--fps-cap", "abc"), "mattecam run: --fps-cap: 'abc' is not a whole number. Add --help"),
+        (("run", "--output"), "mattecam run: --output: its value is missing. Add --help"),
+        (("process",), "mattecam process: missing: INPUT. Add --help"),
+    ],
+)
+def test_wrong_use_is_told_in_plain_words_with_what_was_perhaps_meant(
+    arguments: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert said in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", [("bench",), ("process", "me.mp4"), ("eval", "pictures")])
 def test_the_preset_auto_is_told_to_be_for_live_pictures(
     command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
