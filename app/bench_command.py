@@ -10,7 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from app.camera import open_source
-from app.output_stage import PREVIEW_SIDE
+from app.output_stage import PREVIEW_SPACE
 from app.settings import Scene, Settings, even, parse_size
 from matting_core.background import open_background
 from matting_core.background_spec import parse_spec
@@ -53,7 +53,7 @@ def bench(source: str, size: str, seconds: float, preset: str, engine: str, as_j
     predictor = Predictor(runner, chosen, looks.smoothing)
     background = open_background(parse_spec(BACKGROUND), width, height)
     try:
-        way = FrameWay(predictor, background, (width, height), looks.mirror, edges, PREVIEW_SIDE)
+        way = FrameWay(predictor, background, (width, height), looks.mirror, edges, PREVIEW_SPACE)
         jpegs = itertools.cycle([as_jpeg(fit_frame(image, width, height, mirror=False)) for image in pictures])
         measured = measure(way, jpegs, seconds)
         allocated = measure_allocations(way, jpegs)

@@ -41,9 +41,9 @@ STALE_S = 1.0
 PREVIEW_S = 1 / 30
 UNWATCHED_PREVIEW_S = 1.0
 """Between previews that nobody takes."""
-PREVIEW_SIDE = 770
-"""Pixels of a preview's longer side until the window has asked for its own: what it takes as the window opens."""
-CAMERA_SIDE = 960
+PREVIEW_SPACE = (770, 770)
+"""(width, height) in pixels of what a preview fits in until the window has told: it is so wide as the window opens."""
+CAMERA_SPACE = (960, 960)
 """The same of the camera's own picture beside it, from which a network may learn too (`ui/adapt_dialog.py`)."""
 
 
@@ -86,17 +86,17 @@ class OutputStage:
         self._newest_on: Background | None = None  # what stands behind the person there; nothing on a slate
         self._shows_room = False
         self._preview_at_s = 0.0
-        self._preview_side = self._side_made = PREVIEW_SIDE
+        self._preview_space = self._space_made = PREVIEW_SPACE
         self._preview: Preview | None = None
 
     def do(self, command: Callable[[Sinks], None]) -> None:
         """Have the output thread run a command before its next frame. Any thread."""
         self._commands.put(command)
 
-    def take_preview(self, long_side: int = PREVIEW_SIDE) -> Preview | None:
-        """The newest preview, once. Any thread; asking counts as watching. long_side: pixels of the next ones."""
+    def take_preview(self, space: tuple[int, int]) -> Preview | None:
+        """The newest preview, once. Any thread; asking counts as watching. space: (width, height) of the next ones."""
         self._demand.preview_taken()
-        self._preview_side = long_side
+        self._preview_space = space
         preview, self._preview = self._preview, None
         return preview
 
@@ -226,14 +226,14 @@ class OutputStage:
         if now_s - self._preview_at_s < (PREVIEW_S * 0.9 if self._demand.previewed else UNWATCHED_PREVIEW_S):
             return
         self._preview_at_s = now_s
-        side = self._preview_side
-        if side != self._side_made:
-            self._side_made, self._arrays = side, Recycler()  # no storage of each size while a window is drawn larger
-        small = within(canvas, side, self._arrays)
+        space = self._preview_space
+        if space != self._space_made:
+            self._space_made, self._arrays = space, Recycler()  # no storage of each size while a window is drawn larger
+        small = within(canvas, space, self._arrays)
         if before is None:
-            self._preview = Preview(small)
+            self._preview = Preview(small, self._size)
             return
-        seen = within(before.frame.image, CAMERA_SIDE, self._arrays)
+        seen = within(before.frame.image, CAMERA_SPACE, self._arrays)
         left, right = before.columns or (0, canvas.shape[1])
         scale = seen.shape[1] / canvas.shape[1]
-        self._preview = Preview(small, seen, seen[:, round(left * scale) : round(right * scale)])
+        self._preview = Preview(small, self._size, seen, seen[:, round(left * scale) : round(right * scale)])

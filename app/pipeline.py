@@ -15,7 +15,7 @@ from app.film import Film
 from app.mailbox import Mailbox
 from app.matting_stage import Blank
 from app.output import Output
-from app.output_stage import PREVIEW_SIDE, OutputStage
+from app.output_stage import OutputStage
 from app.pulse import Pulse, Watchdog
 from app.settings import RESTART_FIELDS, Settings, parse_size
 from app.sinks import Sinks, VirtualFactory
@@ -138,12 +138,12 @@ class Pipeline:
         """Write what the outputs show now as a picture; a notice of key 'snapshot' tells how it went."""
         self._output.do(lambda _sinks: self._output.snapshot(path))
 
-    def preview(self, long_side: int = PREVIEW_SIDE) -> Preview | None:
+    def preview(self, space: tuple[int, int]) -> Preview | None:
         """The newest preview, or None if there is none since the last call. Asking counts as watching.
 
-        long_side: how many pixels it is drawn at; the next previews are made of that size.
+        space: (width, height) in pixels of where it is drawn; the next previews just fit in it.
         """
-        return self._output.take_preview(long_side)
+        return self._output.take_preview(space)
 
     def status(self) -> Status:
         """Everything there is to say, in one immutable snapshot."""

@@ -111,10 +111,12 @@ class Preview:
     """A downscaled copy of the newest canvas for the window.
 
     image: uint8 h×w×3 BGR of whoever took it, used again once nobody holds the array: who borrows its pixels keeps it.
+    canvas: (width, height) of what it was made of, whose proportions are not rounded.
     before: the same frame as the camera saw it, only while the split view is on, else None; it never goes to an output.
     camera: the part of that which is the camera's own picture (`MattedFrame.columns`), a view.
     """
 
     image: Image
+    canvas: tuple[int, int]
     before: Image | None = None
     camera: Image | None = None

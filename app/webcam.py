@@ -15,7 +15,7 @@ from app.settings import Settings, parse_size
 from matting_core.buffers import Recycler
 from matting_core.errors import SourceError, SourceLost
 from matting_core.frames import Array, Frame, Image
-from matting_core.jpeg import decode_jpeg
+from matting_core.jpeg import JpegDecoder
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +47,7 @@ class Webcam:
         self.live = not camera.virtual
         self._index = 0
         self._arrays = Recycler()
+        self._jpegs = JpegDecoder()
         # Of the picture before; another size gets a new array.
         self._shape: tuple[int, ...] = (1, 1, 3)
         on_linux = camera.backend == cv2.CAP_V4L2 and camera.path
@@ -56,7 +57,7 @@ class Webcam:
             raise _why_not(camera, after_failure=True) or _will_not_open(camera)
         try:
             _configure(self._capture, settings)
-            self._compressed = on_linux and _hand_over_jpegs(self._capture)
+            self._compressed = bool(on_linux) and _hand_over_jpegs(self._capture)
             self._first: Frame | None = self._first_frame(camera)
             self.description = _describe(camera.name, self._capture, self._first.image)
         except BaseException:
@@ -104,7 +105,7 @@ class Webcam:
         try:
             if self._compressed:
                 good, data = self._capture.retrieve()
-                return decode_jpeg(data.reshape(-1), self._arrays) if good and data is not None else None
+                return self._jpegs.decode(data.reshape(-1)) if good and data is not None else None
             # Into storage used again: a fresh array comes from the system page by page, as slowly as it is decoded.
             good, picture = self._capture.retrieve(self._arrays.new(self._shape))
             return to_bgr(picture) if good and picture is not None and picture.size else None

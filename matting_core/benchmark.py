@@ -19,7 +19,7 @@ from matting_core.engine_onnxruntime import SPIN_S
 from matting_core.engine_recorded import CHECK_FIRST
 from matting_core.fit import fit_frame, within
 from matting_core.frames import Alpha, Array, Frame, Image
-from matting_core.jpeg import decode_jpeg
+from matting_core.jpeg import JpegDecoder
 from matting_core.predictor import Lap, Predictor, no_lap
 from matting_core.preprocess import input_size
 
@@ -63,7 +63,7 @@ class FrameWay:
 
     size: (width, height) of the canvas. mirror: flip the pictures, as the setting does. The first step decodes a
     webcam's JPEG; the last ones are the conversion to I420 that a virtual camera on Linux takes, and the window's
-    picture, of preview_side pixels at most.
+    picture, in preview_space (width, height).
     """
 
     def __init__(
@@ -73,16 +73,17 @@ class FrameWay:
         size: tuple[int, int],
         mirror: bool,
         edges: Edges,
-        preview_side: int,
+        preview_space: tuple[int, int],
     ) -> None:
         self._predictor = predictor
         self._background = background
         self._size = width, height = size
         self._mirror = mirror
         self._edges = edges
-        self._preview_side = preview_side
+        self._preview_space = preview_space
         self._compositor = Compositor(width, height)
         self._arrays = Recycler()
+        self._jpegs = JpegDecoder()
         self._canvas: Image = np.empty((height, width, 3), np.uint8)
         self._i420 = np.empty((height * 3 // 2, width), np.uint8)
         predictor.warm_up(height, width)
@@ -91,7 +92,7 @@ class FrameWay:
     def go(self, jpeg: Array, index: int, lap: Lap) -> None:
         """Send one picture, as `as_jpeg` gives it, the whole way; `lap` is told each step that is done."""
         now_s = time.perf_counter()
-        image = cast(Image, decode_jpeg(jpeg, self._arrays))
+        image = cast(Image, self._jpegs.decode(jpeg))
         lap("decode")
         fitted = fit_frame(image, *self._size, mirror=self._mirror, arrays=self._arrays)
         lap("fit")
@@ -103,7 +104,7 @@ class FrameWay:
             lap("composite")
             cv2.cvtColor(self._canvas, cv2.COLOR_BGR2YUV_I420, dst=self._i420)
             lap("convert")
-            within(self._canvas, self._preview_side, self._arrays)
+            within(self._canvas, self._preview_space, self._arrays)
             lap("preview")
 
 

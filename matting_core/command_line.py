@@ -15,14 +15,13 @@ INTERRUPTED = 130
 """Of a command that Ctrl-C ended before its end: what a shell makes of that signal."""
 
 
-_PLAINER = {
-    "argument ": "",
-    "invalid choice: ": "there is no ",
-    "unrecognized arguments: ": "it does not take ",
-    "expected one argument": "its value is missing",
-    "the following arguments are required: ": "missing: ",
-}
-"""argparse's words, and ours."""
+_UNKNOWN = "unrecognized arguments: "
+_PLAINER = (
+    ("^the following arguments are required: ", "missing: "),
+    (": expected one argument$", ": its value is missing"),
+    (": not allowed with argument ", ": not allowed with "),
+)
+"""What argparse says, and what we say."""
 
 
 @contextlib.contextmanager
@@ -63,26 +62,29 @@ class CommandParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """See argparse; leaves with WRONG_USE."""
-        said = message.removesuffix(".")
-        for theirs, ours in _PLAINER.items():
-            said = said.replace(theirs, ours)
-        meant = _nearest(re.findall(r"--[\w-]+|'[^']+'", message), _known_words(self))
-        hint = f" Did you mean {meant}?" if meant else ""
+        said, hint = message.removeprefix("argument ").removesuffix("."), ""
+        if chosen := re.search(r": invalid choice: '(.*)' \(choose from (.*)\)$", said):
+            said = said.replace(": invalid choice: ", ": there is no ", 1)
+            hint = _meant(chosen[1], set(re.findall(r"[\w.-]+", chosen[2])))
+        elif said.startswith(_UNKNOWN):
+            words = said.removeprefix(_UNKNOWN)
+            said = f"this command does not take {words}"
+            hint = _meant(next((word for word in words.split() if word.startswith("-")), ""), _options(self))
+        for theirs, ours in _PLAINER:
+            said = re.sub(theirs, ours, said, count=1)
         self.exit(WRONG_USE, f"{self.prog}: {said}.{hint} Add --help to see what it takes.\n")
 
 
-def _nearest(words: list[str], known: set[str]) -> str | None:
-    """What one of these words was probably meant to be, where it is not known as it stands."""
-    written = [word.strip("'") for word in words]
-    near = [difflib.get_close_matches(word, known, 1, 0.7) for word in written if word not in known]
-    return near[0][0] if near and near[0] else None
+def _meant(word: str, known: set[str]) -> str:
+    """' Did you mean fast?', or nothing where nothing known is near the word."""
+    near = difflib.get_close_matches(word, known, 1, 0.7)
+    return f" Did you mean {near[0]}?" if near and near[0] != word else ""
 
 
-def _known_words(parser: argparse.ArgumentParser) -> set[str]:
-    """Every option and choice of a parser and of its commands."""
-    words: set[str] = set()
+def _options(parser: argparse.ArgumentParser) -> set[str]:
+    """Every option of a parser and of its commands."""
+    words = set(parser._option_string_actions)
     for action in parser._actions:
-        words.update(action.option_strings, map(str, action.choices or ()))
         if isinstance(action.choices, dict):
-            words.update(*(_known_words(sub) for sub in action.choices.values()))
+            words.update(*(_options(sub) for sub in action.choices.values()))
     return words

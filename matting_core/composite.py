@@ -65,7 +65,7 @@ class Compositor:
         at = self._split(used, matted.alpha, spill)
         plates = None
         if at.pixels and (edges.decontaminate or edges.shift > 0 or edges.feather > 0):
-            plates = estimate_plates(image, matted.alpha, self._buffers, matted.half, at.box())
+            plates = estimate_plates(image, matted.alpha, self._buffers, matted.half)
         blend = _Blend(matted, used, plates, edges, spill, straight=background is None)
         for chunk in at.chunks():
             blend.apply(canvas, chunk)

@@ -5,14 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-import numpy as np
-
 from matting_core.engine_names import fallback_order
 from matting_core.engine_onnxruntime import OnnxRuntimeEngine
 from matting_core.engine_openvino import OpenVinoEngine, parse_arithmetic
 from matting_core.engine_recorded import RecordedEngine
 from matting_core.errors import EngineError, InferenceFailed
 from matting_core.frames import FloatAlpha
+from matting_core.matte_check import is_matte
 from matting_core.preprocess import Blob
 
 log = logging.getLogger(__name__)
@@ -112,8 +111,3 @@ def checked_predict(engine: MattingEngine, blob: Blob) -> FloatAlpha:
     if not is_matte(low, high):
         raise InferenceFailed(f"The {engine.name} engine returned values that are not a matte ({low} to {high}).")
     return alpha
-
-
-def is_matte(*figures: float) -> bool:
-    """Whether figures of an alpha, such as its least and greatest, are finite and in [0, 1], except for rounding."""
-    return all(np.isfinite(figure) and -1e-3 <= figure <= 1 + 1e-3 for figure in figures)

@@ -16,7 +16,6 @@ import numpy as np
 import platformdirs
 
 from matting_core.device_buffers import TYPES, DeviceBuffer
-from matting_core.engine import is_matte
 from matting_core.engine_onnxruntime import (
     GPU_MEND,
     NVIDIA,
@@ -28,6 +27,7 @@ from matting_core.engine_onnxruntime import (
 from matting_core.errors import EngineError, InferenceFailed, UsageError, first_line
 from matting_core.frames import Alpha, Array, FloatAlpha, Image
 from matting_core.fused_spec import FusedSpec, Part, YuvFormat
+from matting_core.matte_check import is_matte
 
 ENGINES = ("cuda", "tensorrt", "cpu")
 _WARM_UPS = 3  # kernels are chosen, the CUDA graph is recorded, and it is replayed

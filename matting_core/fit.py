@@ -76,20 +76,26 @@ def fit_frame(image: Image, width: int, height: int, mirror: bool, arrays: Recyc
     return fitted
 
 
-def within(image: Image, long_side: int, arrays: Recycler | None = None) -> Image:
-    """A copy of the picture, its longer side at most `long_side` pixels: for somebody to look at in passing.
+def within(image: Image, space: tuple[int, int], arrays: Recycler | None = None) -> Image:
+    """A copy of the picture, at most as large as `space` (width, height): for somebody to look at in passing.
 
     image: uint8 H×W×3. An array of `arrays`, if given; new otherwise.
     """
     arrays = arrays or Recycler()
     height, width = image.shape[:2]
-    scale = min(1.0, long_side / max(height, width))
-    w, h = max(1, round(width * scale)), max(1, round(height * scale))
-    if scale < 1:
+    w, h = largest((width, height), (min(space[0], width), min(space[1], height)))
+    if (w, h) != (width, height):
         return shrink(image, (h, w), arrays)
     out = arrays.new((h, w, 3))
     np.copyto(out, image)
     return out
+
+
+def largest(size: tuple[int, int], space: tuple[int, int]) -> tuple[int, int]:
+    """The largest (width, height) with the proportions of `size` in `space`, both sides at least 1 and rounded."""
+    scale = min(space[0] / size[0], space[1] / size[1])
+    width, height = (max(1, min(limit, round(side * scale))) for side, limit in zip(size, space, strict=True))
+    return width, height
 
 
 def _crop(image: Image, width: int, height: int, above: float) -> Image:

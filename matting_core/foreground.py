@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from matting_core.box import Box
 from matting_core.buffers import Buffers
 from matting_core.frames import Alpha, Array, Image, half_size
 from matting_core.preprocess import halve
@@ -24,49 +23,36 @@ _EMPTY_ROOM = (0, 12)  # what a blurred room is made of: a rim would show in it
 FAR = (9, 9)  # box at a sixteenth: 144 pixels, for places with nothing of the kind in the 8 pixels of the near average
 FAR_WEIGHT = 0.03
 GLOBAL_WEIGHT = 1e-4
-_GRID = 16  # pixels that are one where the far averages are made
-_REACH = _GRID * (FAR[0] // 2 + 2)  # how far those look, with what interpolation and borders add
 _BLUR_STEP = 1.5  # a Gaussian of this many reduced pixels hides the reduction
 
 
 @dataclass(frozen=True, slots=True)
 class ColourPlates:
-    """Locally averaged foreground and background colours at an eighth of the size, for a part of a picture.
+    """Locally averaged foreground and background colours at an eighth of the size.
 
-    Each float32 of the part's size halved three times, ×4: B, G and R times a weight, and the weight times 255, of the
-    same scale everywhere. The weight is nowhere 0.
+    Each float32 of the picture's size halved three times, ×4: B, G and R times a weight, and the weight times 255, of
+    the same scale everywhere. The weight is nowhere 0.
     """
 
     foreground: Array
     background: Array
-    part: Box
 
 
 def estimate_plates(
-    image: Image,
-    alpha: Alpha,
-    buffers: Buffers | None = None,
-    half: Image | None = None,
-    around: Box | None = None,
+    image: Image, alpha: Alpha, buffers: Buffers | None = None, half: Image | None = None
 ) -> ColourPlates:
     """F̂ and B̂ of blur fusion (Forte 2021, eq. 4) at an eighth of the size, defined everywhere.
 
     image: uint8 H×W×3 BGR. alpha: uint8 H×W. Where nothing of the person is near, F̂ fades into the person's colour
     further off and then into the mean of the whole person; B̂ likewise. The plates live in `buffers`, if given, and
-    last until these are used again. half: `halve` of the image, where that was made already. around: where colours
-    will be asked for, which is everywhere without it; farther from there than the averages look, nothing is done.
+    last until these are used again. half: `halve` of the image, where that was made already.
     """
     buffers = buffers or Buffers()
-    part = whole = Box(0, alpha.shape[0], 0, alpha.shape[1])
-    if around is not None:
-        part = around.grown(_REACH, _GRID, whole)  # of the grid, so that each average is over the same pixels
-    quarter_alpha = _halve(_halve(part.of(alpha), "half alpha", buffers), "quarter alpha", buffers)
-    halved = _halve(part.of(image), "half", buffers) if half is None else part.halved().of(half)
-    bgra = _with_weight(_halve(halved, "quarter", buffers), buffers)
+    quarter_alpha = _halve(_halve(alpha, "half alpha", buffers), "quarter alpha", buffers)
+    quarter = _halve(_halve(image, "half", buffers) if half is None else half, "quarter", buffers)
+    bgra = _with_weight(quarter, buffers)
     return ColourPlates(
-        _plate(bgra, quarter_alpha, PERSON, "person", buffers),
-        _plate(bgra, quarter_alpha, ROOM, "room", buffers),
-        part,
+        _plate(bgra, quarter_alpha, PERSON, "person", buffers), _plate(bgra, quarter_alpha, ROOM, "room", buffers)
     )
 
 
@@ -77,7 +63,7 @@ def foreground_at(plates: ColourPlates, image: Image, weight: Floats, at: Runs) 
     the camera pixel and alpha 0 gives F̂ alone: no colour of the room gets through where the matte sees no person. The
     result lies in the scratch of `at`.
     """
-    places = at.places(plates.foreground.shape, plates.part)
+    places = at.places(plates.foreground.shape)
     foreground = _colours(at.sample(plates.foreground, places, "foreground"))
     background = _colours(at.sample(plates.background, places, "background"))
     residual = at.colours(image, "residual")

@@ -205,11 +205,11 @@ class _Fused:
         full = g.constant(np.full((1, 1, *half_size(half)), 255, np.float32))
         picture = g.add("Concat", picture, full, axis=1)
         selected = g.add("Mul", picture, g.cast(inside, TensorProto.FLOAT))
-        sums = self._sums(selected, half_size(half))
-        person, room = g.split(sums, [1, 1], axis=0)
+        averages = self._averages(selected, half_size(half))
+        person, room = g.split(averages, [1, 1], axis=0)
         return [*g.split(person, [3, 1], axis=1), *g.split(room, [3, 1], axis=1)]
 
-    def _sums(self, selected: str, size: tuple[int, int]) -> str:
+    def _averages(self, selected: str, size: tuple[int, int]) -> str:
         """`foreground._plate`: averaged colours of the selected pixels, near ones first, then far, then all."""
         g = self.graph
         near = halve(g, selected, size)

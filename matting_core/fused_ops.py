@@ -120,7 +120,7 @@ def halve(graph: GraphWriter, image: str, size: tuple[int, int]) -> str:
 
 
 def bilinear(graph: GraphWriter, values: str, to: tuple[int, int]) -> str:
-    """Bilinear values with aligned pixel centres, not rounded: where `Runs` has cv2.remap sample a plate."""
+    """Bilinear values with aligned pixel centres, not rounded: cv2.resize of floats, and how `Runs` samples a plate."""
     sides = graph.constant(np.array(to, np.int64))
     return graph.add(
         "Resize", values, "", "", sides, axes=[2, 3], mode="linear", coordinate_transformation_mode="half_pixel"

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from matting_core.errors import EngineError, ModelError
+from matting_core.matte_check import is_matte, takes_for_person
 from matting_core.onnx_scan import scan_onnx
 from matting_core.openvino_import import import_openvino, openvino_core
 
 # Two sizes, because a network may declare a free size and still have one baked in.
 PROBE_SIZES = ((64, 64), (64, 96))
-TOLERANCE = 1e-3
 LONGEST_S = 120.0
 LARGEST_MEMORY = 3 * 2**30
 """Bytes the loading process may fill, where the system can bound it; the released MODNet needs a tenth."""
@@ -29,9 +29,9 @@ ROOT = Path(__file__).resolve().parents[1]
 def check_matting_model(path: Path, shown_as: str = "") -> None:
     """Load an .onnx with OpenVINO and run it at 64×64 and 64×96, in a process of its own.
 
-    It must be one file, with one input N×3×H×W and one output N×1×H×W of finite values in [0, 1]. shown_as: what
-    messages call the file, by default its name. Raises ModelError that says what does not fit, EngineError without
-    OpenVINO.
+    It must be one file, with one input N×3×H×W and one output N×1×H×W of finite values in [0, 1], mostly 0 for a plain
+    grey picture. shown_as: what messages call the file, by default its name. Raises ModelError that says what does not
+    fit, EngineError without OpenVINO.
     """
     name = shown_as or path.name
     scan_onnx(path, name)
@@ -100,6 +100,7 @@ def _load_and_run(path: Path, name: str) -> None:
             compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
             blob = np.random.default_rng(0).uniform(-1, 1, (1, 3, height, width)).astype(np.float32)
             _check_matte(compiled(blob)[0], (height, width), name)
+            _check_empty(compiled(np.zeros_like(blob))[0], name)
     except ModelError:
         raise
     except Exception as error:  # OpenVINO's exceptions share no base class
@@ -136,10 +137,18 @@ def _check_matte(matte: Any, size: tuple[int, int], name: str) -> None:
             "Import a network whose output is the matte at the picture's size.",
         )
     low, high = float(matte.min()), float(matte.max())
-    if not (np.isfinite(low) and np.isfinite(high) and low >= -TOLERANCE and high <= 1 + TOLERANCE):
+    if not is_matte(low, high):
         raise ModelError(
             f"{name} gives values from {low:.3g} to {high:.3g}; alpha lies in 0 to 1.",
             "Import a network that ends in a sigmoid.",
+        )
+
+
+def _check_empty(matte: Any, name: str) -> None:
+    if takes_for_person(matte):
+        raise ModelError(
+            f"{name} takes an empty picture for a person, and would show the room.",
+            "Import a network whose output is 1 where the person is, and 0 elsewhere.",
         )
 
 

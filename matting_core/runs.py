@@ -4,6 +4,7 @@ A rim is a twentieth of a picture, so work on it alone pays. But to fetch one pi
 lie together, and a rim's pixels nearly all have neighbours in it.
 """
 
+import functools
 import math
 from collections.abc import Iterator
 
@@ -11,7 +12,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from matting_core.box import Box
 from matting_core.buffers import Buffers
 from matting_core.frames import Alpha, Array, Image
 
@@ -71,24 +71,15 @@ class Runs:
         kind = f"V{3 * self._length}"
         np.put(image.reshape(-1).view(kind), self._numbers, pixels.reshape(-1).view(kind))
 
-    def box(self) -> Box:
-        """The smallest box that they all lie in; there is at least one."""
-        rows, columns = np.divmod(self._numbers, self._in_row)
-        left, right = int(columns.min()), int(columns.max()) + 1
-        return Box(int(rows[0]), int(rows[-1]) + 1, left * self._length, right * self._length)
-
-    def places(self, plate: tuple[int, ...], part: Box) -> tuple[Floats, Floats]:
-        """Where they lie on a plate of that shape (pixel centres aligned): x and y for `sample`.
-
-        part: what the plate shows, with all of these runs in it; its left is a multiple of LONGEST.
-        """
-        padded = np.full(-(-self.pixels // _ROW) * _ROW // self._length, self._numbers[-1])
+    def places(self, plate: tuple[int, ...]) -> tuple[Floats, Floats]:
+        """Where they lie on a plate of that shape (pixel centres aligned): x and y for `sample`."""
+        padded = np.zeros(-(-self.pixels // _ROW) * _ROW // self._length, np.intp)
         padded[: self._numbers.size] = self._numbers
         rows, columns = np.divmod(padded, self._in_row)
         x, y = (self._buffers.get(name, (_CHUNK, self._length), np.float32)[: padded.size] for name in ("_x", "_y"))
-        across = centres(part.width, plate[1]).reshape(-1, self._length)
-        across.take(columns - part.left // self._length, axis=0, out=x, mode="clip")
-        y[:] = centres(part.height, plate[0]).take(rows - part.top, mode="clip")[:, None]
+        across = centres(self._width, plate[1]).reshape(self._in_row, self._length)
+        across.take(columns, axis=0, out=x, mode="clip")
+        y[:] = centres(self._height, plate[0]).take(rows)[:, None]
         return x.reshape(-1, _ROW), y.reshape(-1, _ROW)
 
     def sample(self, plate: Array, places: tuple[Floats, Floats], name: str) -> Floats:
@@ -125,6 +116,7 @@ def runs_that_differ(one: Alpha, other: Alpha, buffers: Buffers) -> Runs:
     return Runs(height, width, np.flatnonzero(differ), buffers)
 
 
+@functools.lru_cache(maxsize=8)
 def centres(pixels: int, others: int) -> Floats:
     """Where the centres of so many pixels in a row lie among so many others, float32."""
     scale = others / pixels

@@ -245,7 +245,7 @@ class AdaptDialog(QDialog):
         if self._pairs:
             self._shown = number % len(self._pairs)
             before, after = self._pairs[self._shown]
-            self.picture.show_preview(Preview(after, before))
+            self.picture.show_preview(Preview(after, after.shape[1::-1], before))
 
     def _keep(self) -> None:
         assert self._result is not None

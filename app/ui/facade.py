@@ -32,10 +32,10 @@ class LivePipeline(Protocol):
         """Save the newest canvas as a PNG; a notice tells how it went."""
         ...
 
-    def preview(self, long_side: int) -> Preview | None:
+    def preview(self, space: tuple[int, int]) -> Preview | None:
         """The newest preview, or None if there is nothing new since the last call.
 
-        long_side: how many pixels it is drawn at; the next previews are made of that size.
+        space: (width, height) in pixels of where it is drawn; the next previews just fit in it.
         """
         ...
 

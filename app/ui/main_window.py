@@ -240,7 +240,7 @@ class MainWindow(QMainWindow):
         on_show = self.isVisible() and not self.isMinimized()
         if not on_show and not self.adapting.is_open:
             return  # whoever asks for previews keeps the camera open
-        preview = self._pipeline.preview(self.preview.pixels)
+        preview = self._pipeline.preview(self.preview.space)
         if preview is not None:
             self.adapting.offer(preview)
         if preview is not None and on_show:

@@ -7,6 +7,7 @@ from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPai
 from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
 from app.status import Preview
+from matting_core.fit import largest
 from matting_core.frames import Image
 
 RADIUS = 14.0
@@ -29,6 +30,7 @@ class PreviewWidget(QWidget):
         self._after: QImage | None = None
         self._before: QImage | None = None
         self._arrays: tuple[Image | None, Image | None] = (None, None)
+        self._canvas = (16, 9)
         self._divider = 0.5
         self.sides = (self.tr("Camera"), self.tr("What others see"))
         self._message = ""
@@ -58,6 +60,7 @@ class PreviewWidget(QWidget):
         # QImage only borrows the pixels: the arrays are kept as long as the images are.
         self._arrays = (preview.image, preview.before)
         self._after = _borrow(preview.image)
+        self._canvas = preview.canvas
         self._before = None if preview.before is None else _borrow(preview.before)
         split = self._before is not None
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus if split else Qt.FocusPolicy.NoFocus)
@@ -93,17 +96,17 @@ class PreviewWidget(QWidget):
         self.overlay.setVisible(bool(texts))
 
     @property
-    def pixels(self) -> int:
-        """How many of the screen's pixels the longer side of the picture takes: one of that size is drawn as it is."""
-        area = self.picture_area()
-        return round(max(area.width(), area.height()) * self.devicePixelRatioF())
+    def space(self) -> tuple[int, int]:
+        """(width, height) in the screen's pixels that a picture may take; one that just fits is drawn as it is."""
+        ratio = self.devicePixelRatioF()
+        return max(1, int(self.width() * ratio)), max(1, int(self.height() * ratio))
 
     def picture_area(self) -> QRectF:
-        """Where the picture is drawn: as large as fits, in its own aspect ratio (16:9 while there is none)."""
-        aspect = self._after.width() / self._after.height() if self._after else 16 / 9
-        width = round(min(self.width(), self.height() * aspect))
-        height = round(width / aspect)
-        return QRectF((self.width() - width) // 2, (self.height() - height) // 2, width, height)
+        """Where the picture is drawn: as large as fits, in the canvas' proportions (16:9 while there is none)."""
+        space, ratio = self.space, self.devicePixelRatioF()
+        width, height = largest(self._canvas, space)
+        left, top = (space[0] - width) // 2, (space[1] - height) // 2
+        return QRectF(left / ratio, top / ratio, width / ratio, height / ratio)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
         painter = QPainter(self)

@@ -90,14 +90,18 @@ def test_wrong_use_is_exit_code_2(arguments: tuple[str, ...], capsys: pytest.Cap
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("run", "--sice", "1"), "mattecam: it does not take --sice 1. Did you mean --size? Add --help"),
+        (("run", "--sice", "1"), "mattecam: this command does not take --sice 1. Did you mean --size? Add --help"),
         (("run", "--preset", "fats"), "mattecam run: --preset: there is no 'fats' (choose from "),
         (("run", "--preset", "fats"), "). Did you mean fast? Add --help"),
         (("bnech",), "Did you mean bench? Add"),
-        (("process", "a.mp4", "b.mp4"), "mattecam: it does not take b.mp4. Add --help"),
+        (("process", "a.mp4", "b.mp4"), "mattecam: this command does not take b.mp4. Add --help"),
         (("run", "--fps-cap", "abc"), "mattecam run: --fps-cap: 'abc' is not a whole number. Add --help"),
         (("run", "--output"), "mattecam run: --output: its value is missing. Add --help"),
         (("process",), "mattecam process: missing: INPUT. Add --help"),
+        (("bench", "--camera", "0"), "mattecam: this command does not take --camera 0. Add --help"),
+        (("run", "--fps-cap", "fats"), "'fats' is not a whole number. Add --help"),
+        (("run", "--preset", "argument x"), "there is no 'argument x' (choose"),
+        (("bench", "--compare", "--fused"), "mattecam bench: --fused: not allowed with --compare. Add --help"),
     ],
 )
 def test_wrong_use_is_told_in_plain_words_with_what_was_perhaps_meant(

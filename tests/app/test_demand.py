@@ -120,10 +120,10 @@ def test_the_windows_preview_is_a_watcher_while_it_is_asked_for(desk: Desk, monk
     monkeypatch.setattr(demand, "PREVIEW_COUNTS_S", 0.2)
     pipeline = desk.build()
     desk.until(desk.is_resting)
-    desk.until(lambda: pipeline.preview() is None and shows_person(desk.device))
+    desk.until(lambda: pipeline.preview((320, 180)) is None and shows_person(desk.device))
     deadline = time.monotonic() + 1.0
     while time.monotonic() < deadline:
-        pipeline.preview()
+        pipeline.preview((320, 180))
         time.sleep(0.02)
     assert pipeline.status().capture == "running"
     desk.until(desk.is_resting)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from app import pipeline as pipeline_module
@@ -44,6 +45,31 @@ def free(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     event = threading.Event()
     yield event
     event.set()
+
+
+class AllPersonEngine(GreenEngine):
+    """Its output is stuck at 1, as a number beyond float16's range makes a sigmoid."""
+
+    def predict(self, blob: Blob) -> FloatAlpha:
+        return np.ones_like(super().predict(blob))
+
+
+def test_an_engine_that_takes_everything_for_the_person_never_shows_the_room(rig: Rig) -> None:
+    """It does not get past its start; the rig's output scans each canvas for the room."""
+    engines: list[AllPersonEngine] = []
+
+    def create(name: str, _model: object) -> AllPersonEngine:
+        engines.append(AllPersonEngine(name))
+        return engines[-1]
+
+    pipeline = rig.build(OPENVINO, create_engine=create)
+    rig.until(lambda: pipeline.status().matting == "failed")
+    shown = rig.memory.sent
+    rig.until(lambda: rig.memory.sent > shown + 3)
+    notice = rig.notice("matting")
+    assert notice is not None and "takes an empty picture for a person" in notice.problem
+    assert all(engine.closed for engine in engines)
+    assert pipeline.status().stats.matted == 0
 
 
 class SlowlyPreparedEngine(GreenEngine):

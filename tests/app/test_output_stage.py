@@ -87,7 +87,7 @@ def test_no_more_is_sent_than_asked_and_sending_does_not_slow_it_down(
 
 def test_a_preview_is_made_for_who_takes_it_and_once_a_second_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = build(monkeypatch, 30)
-    made: list[Image] = []
+    made: list[object] = []
     monkeypatch.setattr(output_stage, "within", lambda *given: made.append(given) or within(*given))
     seen = []
     for watched in (True, False):
@@ -100,18 +100,19 @@ def test_a_preview_is_made_for_who_takes_it_and_once_a_second_for_nobody(monkeyp
     bench.stage._backgrounds.close()
     assert seen[0] > 60
     assert 2 <= seen[1] <= 4
-    assert bench.stage.take_preview() is not None, "who comes back sees something at once"
+    assert bench.stage.take_preview((320, 320)) is not None, "who comes back sees something at once"
 
 
-def test_previews_have_the_size_that_was_asked_for_and_leave_no_other_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_previews_fit_the_space_that_was_told_and_leave_no_other_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = build(monkeypatch, 30)
-    for side in (200, 123, 320, 4000):
-        bench.stage.take_preview(side)
+    whole = (320, 180)
+    for space, size in (((200, 900), (200, 112)), ((900, 90), (160, 90)), (whole, whole), ((4000, 4000), whole)):
+        bench.stage.take_preview(space)
         bench.now_s += 1
         bench.step()
-        preview = bench.stage.take_preview(side)
-        assert preview is not None
-        assert preview.image.shape == (round(min(side, 320) * 180 / 320), min(side, 320), 3)
+        preview = bench.stage.take_preview(space)
+        assert preview is not None and preview.canvas == whole
+        assert preview.image.shape == (size[1], size[0], 3)
         assert len(bench.stage._arrays._kept) <= 2, "with the half that it was made from"
     bench.stage._backgrounds.close()
 
@@ -195,7 +196,7 @@ def test_no_preview_of_the_room_waits_for_who_looks_later(monkeypatch: pytest.Mo
     assert bench.stage._preview is not None
     bench.settings = bench.settings.changed(background="color:#102030")
     bench.next(matted(bench.now_s))
-    assert bench.stage.take_preview() is None
+    assert bench.stage.take_preview((320, 320)) is None
     bench.stage._backgrounds.close()
 
 

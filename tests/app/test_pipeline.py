@@ -208,9 +208,9 @@ def test_transparent_gives_alpha_and_chroma(rig: Rig) -> None:
 def test_the_preview_is_handed_out_once_and_the_raw_half_only_on_demand(rig: Rig) -> None:
     pipeline = rig.build()
     rig.until(rig.shows_person)
-    rig.until(lambda: (preview := pipeline.preview()) is not None and preview.before is None)
+    rig.until(lambda: (preview := pipeline.preview((320, 180))) is not None and preview.before is None)
     pipeline.apply(pipeline.settings.changed(split_view=True))
-    rig.until(lambda: (preview := pipeline.preview()) is not None and preview.before is not None)
+    rig.until(lambda: (preview := pipeline.preview((320, 180))) is not None and preview.before is not None)
 
 
 def test_a_snapshot_is_what_was_sent(rig: Rig, tmp_path: Path) -> None:

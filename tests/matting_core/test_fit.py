@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from matting_core.fit import fit_frame, fit_image, within
+from matting_core.fit import fit_frame, fit_image, largest, within
 
 
 def halves(height: int, width: int) -> np.ndarray:
@@ -113,11 +113,21 @@ def test_a_camera_too_high_loses_more_below_than_above_where_the_head_is() -> No
 
 def test_a_glance_is_a_copy_no_larger_than_asked_for() -> None:
     image = halves(60, 100)
-    small = within(image, 50)
+    small = within(image, (50, 90))
     assert small.shape == (30, 50, 3)
     assert (small[:, :24] == 40).all()
     assert (small[:, 26:] == 200).all()
-    same = within(image, 100)
+    same = within(image, (100, 200))
     assert (same == image).all()
     assert not np.shares_memory(same, image)
-    assert within(halves(1, 100), 10).shape == (1, 10, 3)
+    assert within(halves(1, 100), (10, 10)).shape == (1, 10, 3)
+    assert within(image, (70, 20)).shape == (20, 33, 3)
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (720, 1280), (640, 480), (1, 1000)])
+def test_the_largest_in_a_space_touches_it_and_keeps_its_proportions(size: tuple[int, int]) -> None:
+    for space in ((770, 503), (1, 1), (333, 1000), (1281, 719)):
+        width, height = largest(size, space)
+        assert 1 <= width <= space[0] and 1 <= height <= space[1]
+        assert width == space[0] or height == space[1]
+        assert abs(width - height * size[0] / size[1]) <= max(1.0, size[0] / size[1]) or 1 in (width, height)

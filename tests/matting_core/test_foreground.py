@@ -6,12 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from matting_core.box import Box
 from matting_core.buffers import Buffers, Recycler
-from matting_core.foreground import blurred_room, estimate_foreground, estimate_plates, foreground_at
+from matting_core.foreground import blurred_room, estimate_foreground, estimate_plates
 from matting_core.frames import Alpha, Image
 from matting_core.preprocess import first_half
-from matting_core.runs import Runs, all_runs
 
 SHAPES = [(1, 1), (1, 7), (5, 1), (2, 2), (3, 5), (37, 53)]
 RED = (20, 30, 210)
@@ -147,23 +145,6 @@ def test_kept_buffers_do_not_change_what_comes_out() -> None:
         out = np.empty_like(camera)
         assert blurred_room(camera, alpha, 9.0, out=out, buffers=buffers) is out
         np.testing.assert_array_equal(out, blurred_room(camera, alpha, 9.0))
-
-
-@pytest.mark.parametrize("shape", [(480, 640), (360, 640), (487, 643)])
-def test_colours_asked_for_in_a_part_are_those_of_the_whole_picture(shape: tuple[int, int]) -> None:
-    camera, alpha = picture(*shape), np.zeros(shape, np.uint8)
-    alpha[200:300, 300:400] = soft_disc(100, 100)
-    part = Box(210, 290, 312, 384)
-    whole, some = estimate_plates(camera, alpha), estimate_plates(camera, alpha, around=part)
-    assert some.foreground.size < whole.foreground.size or shape == (487, 643)  # whose sides are no multiples of a grid
-    height, width = shape
-    numbers = np.arange(height * width).reshape(shape)[part.top : part.bottom, part.left : part.right : 8] // 8
-    at = Runs(height, width, numbers.reshape(-1), Buffers()) if width % 8 == 0 else all_runs(height, width, Buffers())
-    for chunk in at.chunks():
-        weight = chunk.unit(alpha, "matte")
-        expected = foreground_at(whole, camera, weight, chunk).copy()
-        # The person's mean and the room's, which count for little, are of the part.
-        assert np.abs(foreground_at(some, camera, weight, chunk) - expected).max() < 0.5
 
 
 @pytest.mark.parametrize("shape", [(96, 128), (97, 131)])

@@ -180,6 +180,7 @@ def test_an_imported_model_never_replaces_a_known_one(store: ModelStore, tmp_pat
     [
         ({"operators": ("ReduceMean",)}, "alpha lies in 0 to 1"),
         ({"operators": ("ReduceMean", "Log")}, "alpha lies in 0 to 1"),
+        ({"operators": ("ReduceMean", "Abs", "Cos")}, "takes an empty picture for a person"),
         ({"operators": ("Sigmoid",)}, r"\(1, 3, 64, 64\)"),
         ({"shape": ("n", 1, "h", "w")}, "not a portrait matting network"),
         ({"shape": (1, 3, 512, 512)}, "not a portrait matting network"),

@@ -55,6 +55,15 @@ def test_warming_up_uses_the_size_that_frames_will_need() -> None:
     assert engine.sizes[0] == engine.sizes[1]
 
 
+@pytest.mark.parametrize("value", [1.0, 0.9])
+def test_what_takes_an_empty_picture_for_a_person_does_not_start(value: float) -> None:
+    """It would show the room: an engine whose output is stuck at 1, or a network that mattes the background."""
+    predictor = Predictor(Scripted(value), PRESET)
+    with pytest.raises(InferenceFailed, match="takes an empty picture for a person"):
+        predictor.warm_up(90, 160)
+    assert predictor.warm is None
+
+
 def test_a_failure_forgets_the_frames_before_it() -> None:
     """With OFD the frame before a failure is still owed; it must not come out after the gap."""
     predictor = Predictor(Scripted(0.2, float("nan"), 0.4, 0.4), PRESET, "ofd")

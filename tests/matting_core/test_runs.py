@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from matting_core import runs
-from matting_core.box import Box
 from matting_core.buffers import Buffers
 from matting_core.runs import Runs, all_runs, centres, runs_that_differ
 
@@ -76,21 +75,5 @@ def test_a_plate_is_sampled_as_the_whole_picture_would_be(height: int, width: in
     plate = np.random.default_rng(0).random((-(-height // 8), -(-width // 8), 4), np.float32)
     x, y = np.meshgrid(centres(width, plate.shape[1]), centres(height, plate.shape[0]))
     whole = cv2.remap(plate, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    sampled = [
-        chunk.sample(plate, chunk.places(plate.shape, Box(0, height, 0, width)), "sampled").copy()
-        for chunk in found.chunks()
-    ]
+    sampled = [chunk.sample(plate, chunk.places(plate.shape), "sampled").copy() for chunk in found.chunks()]
     assert np.abs(np.concatenate(sampled, axis=1) - whole[touched].T).max() < 1e-5
-
-
-def test_the_box_of_runs_holds_them_all_and_is_no_larger() -> None:
-    matte = np.zeros((50, 80), np.uint8)
-    other = matte.copy()
-    other[[7, 30], [41, 18]] = 9
-    found = runs_that_differ(matte, other, Buffers())
-    assert found.box() == Box(7, 31, 16, 48)
-    plate = noise(7, 10, 4).astype(np.float32)
-    part = Box(0, 48, 16, 80)
-    x, y = found.places(plate.shape, part)
-    assert x.reshape(-1)[:16].tolist() == pytest.approx([*centres(64, 10)[24:32], *centres(64, 10)[:8]])
-    assert y.reshape(-1)[:16:8].tolist() == pytest.approx([centres(48, 7)[7], centres(48, 7)[30]])

@@ -25,7 +25,7 @@ class StillPipeline:
         self.calls: list[str] = []
         self.now = Status(capture="running", matting="running", output="running", source="made-up camera")
         self.next_preview: Preview | None = None
-        self.preview_side = 0
+        self.preview_space = (0, 0)
         self.stopped = False
 
     def start(self) -> None:
@@ -49,8 +49,8 @@ class StillPipeline:
     def snapshot(self, path: Path) -> None:
         self.calls.append(f"snapshot {path.suffix}")
 
-    def preview(self, long_side: int) -> Preview | None:
-        self.preview_side = long_side
+    def preview(self, space: tuple[int, int]) -> Preview | None:
+        self.preview_space = space
         preview, self.next_preview = self.next_preview, None
         return preview
 

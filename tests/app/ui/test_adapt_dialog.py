@@ -72,7 +72,7 @@ class Room:
     def picture(self, after_s: float, level: int = 0) -> None:
         self.now_s += after_s
         image = np.full((36, 64, 3), level, np.uint8)
-        self.dialog.offer(Preview(image, image, image))
+        self.dialog.offer(Preview(image, image.shape[1::-1], image, image))
 
     def recordings(self) -> list[Path]:
         return list(recordings_folder().iterdir()) if recordings_folder().exists() else []
@@ -158,7 +158,7 @@ def test_cancelling_while_it_records(room: Room) -> None:
         room.picture(0.5)
         room.picture(0.01)  # too soon after the one before
     room.desk.until(lambda: len(list(room.recordings()[0].glob("frames/*.jpg"))) == 3)
-    room.dialog.offer(Preview(np.zeros((8, 8, 3), np.uint8), None))  # a slate: nothing of the camera's in it
+    room.dialog.offer(Preview(np.zeros((8, 8, 3), np.uint8), (8, 8)))  # a slate: nothing of the camera's in it
     room.dialog.reject()  # what the Escape key does
     assert not room.desk.settings.split_view
     room.desk.until(lambda: not room.recordings())
@@ -255,7 +255,7 @@ def test_closing_the_window_waits_for_no_picture_and_for_their_deletion(
     image = np.zeros((36, 64, 3), np.uint8)
     for _ in range(60):  # twelve seconds of writing
         now_s += 0.2
-        dialog.offer(Preview(image, image, image))
+        dialog.offer(Preview(image, image.shape[1::-1], image, image))
     desk.until(lambda: any(recordings_folder().glob("*/frames/*.jpg")))
     dialog.setVisible(not hidden)
     ended: list[bool] = []
@@ -275,7 +275,7 @@ def test_closing_the_window_ends_it_all(desk: Desk, monkeypatch: pytest.MonkeyPa
     desk.until(lambda: desk.settings.split_view)
     image = np.zeros((36, 64, 3), np.uint8)
     QTest.qWait(120)
-    desk.pipeline.next_preview = Preview(image, image, image)
+    desk.pipeline.next_preview = Preview(image, image.shape[1::-1], image, image)
     desk.until(lambda: any(recordings_folder().glob("*/frames/*.jpg")))
     desk.window.close()
     desk.until(lambda: not list(recordings_folder().iterdir()))

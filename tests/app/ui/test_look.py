@@ -69,7 +69,7 @@ def busy(desk: Desk) -> None:
     for section in (panel.scenes, panel.edges, panel.quality, panel.format, panel.output):
         section.header.setChecked(True)
     picture = np.zeros((90, 160, 3), np.uint8)
-    desk.pipeline.next_preview = Preview(picture, picture)
+    desk.pipeline.next_preview = Preview(picture, (160, 90), picture)
     desk.until(lambda: desk.window.preview.has_picture)
     notice = Notice("camera", "error", "The camera is gone.", "Plug it in.", "Traceback\n" * 100)
     desk.pipeline.now = dataclasses.replace(desk.pipeline.now, notices=(notice,))

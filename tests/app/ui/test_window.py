@@ -8,10 +8,11 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QComboBox, QLabel, QLineEdit, QListWidget
+from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QApplication, QComboBox, QLabel, QLineEdit, QListWidget
 
 from app.settings import settings_path
 from app.status import Notice, Preview, Status
+from app.ui.preview import PreviewWidget
 from matting_core.fit import within
 from matting_core.pictures import write_image
 from tests.app.ui.conftest import Desk
@@ -137,37 +138,60 @@ def test_the_buttons_reach_the_pipeline(desk: Desk) -> None:
 
 def test_the_picture_is_shown(desk: Desk) -> None:
     image = np.full((90, 160, 3), (0, 255, 0), np.uint8)
-    desk.pipeline.next_preview = Preview(image)
+    desk.pipeline.next_preview = Preview(image, (160, 90))
     desk.until(lambda: desk.window.preview.has_picture)
     shown = desk.window.preview.grab().toImage()
     middle = shown.pixelColor(shown.width() // 2, shown.height() // 2)
     assert (middle.red(), middle.green(), middle.blue()) == (0, 255, 0)
 
 
-def test_a_preview_of_the_size_that_was_asked_for_is_drawn_pixel_by_pixel(desk: Desk) -> None:
+@pytest.mark.parametrize("shape", [(720, 1280), (1280, 720)])
+def test_a_preview_made_for_its_space_is_drawn_pixel_by_pixel(desk: Desk, shape: tuple[int, int]) -> None:
     """Whatever the window's size: resampling it once more would take time and blur it."""
-    canvas = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), np.uint8)
-    for size in ((1180, 740), (803, 521), (900, 1000)):
+    canvas = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    for size in ((1180, 740), (803, 521), (900, 1000), (1400, 546)):
         desk.window.resize(*size)
         QTest.qWait(20)
-        for _ in range(2):  # the first finds the proportions
-            preview = desk.window.preview
-            image = within(canvas, preview.pixels)
-            desk.pipeline.next_preview = Preview(image)
-            desk.until(lambda: desk.pipeline.next_preview is None)
-        assert desk.pipeline.preview_side == preview.pixels == max(image.shape)
-        area = preview.picture_area().toRect()
-        shown = preview.grab(area).toImage().convertToFormat(QImage.Format.Format_BGR888)
+        preview = desk.window.preview
+        image = within(canvas, preview.space)
+        desk.pipeline.next_preview = Preview(image, shape[::-1])
+        desk.until(lambda: desk.pipeline.next_preview is None)
+        assert desk.pipeline.preview_space == preview.space
+        shown = preview.grab(preview.picture_area().toRect()).toImage().convertToFormat(QImage.Format.Format_BGR888)
         assert (shown.width(), shown.height()) == (image.shape[1], image.shape[0])
         pixels = np.frombuffer(shown.constBits(), np.uint8).reshape(image.shape[0], -1)[:, : 3 * image.shape[1]]
         inside = (slice(60, -60), slice(3 * 60, -3 * 60))  # no corner and no badge
         np.testing.assert_array_equal(pixels[inside], image.reshape(image.shape[0], -1)[inside])
 
 
+@pytest.mark.parametrize("ratio", [1.0, 1.25, 1.5, 2.0])
+@pytest.mark.parametrize("canvas", [(1280, 720), (720, 1280), (1920, 1080)])
+def test_the_area_of_a_picture_is_whole_pixels_of_the_screen_within_the_widget(
+    application: QApplication, monkeypatch: pytest.MonkeyPatch, ratio: float, canvas: tuple[int, int]
+) -> None:
+    """And as many as a preview made for it has, so that neither depends on the picture before."""
+    monkeypatch.setattr(PreviewWidget, "devicePixelRatioF", lambda _: ratio)
+    widget = PreviewWidget()
+    picture = np.zeros((canvas[1], canvas[0], 3), np.uint8)
+    for width in range(320, 820, 7):
+        widget.resize(width, 180 + width * 5 % 417)
+        space = widget.space
+        image = within(picture, space)
+        widget.show_preview(Preview(image, canvas))
+        assert widget.space == space
+        area = widget.picture_area()
+        for side in (area.left(), area.top(), area.width(), area.height()):
+            assert side * ratio == pytest.approx(round(side * ratio), abs=1e-6)
+        assert area.left() >= 0 and area.top() >= 0
+        assert area.right() <= widget.width() and area.bottom() <= widget.height()
+        if max(image.shape) < max(canvas):
+            assert (image.shape[1], image.shape[0]) == pytest.approx((area.width() * ratio, area.height() * ratio))
+
+
 def test_a_window_out_of_sight_asks_for_no_preview_and_so_lets_the_camera_close(desk: Desk) -> None:
     image = np.full((90, 160, 3), 7, np.uint8)
     desk.window.hide()
-    desk.pipeline.next_preview = Preview(image)
+    desk.pipeline.next_preview = Preview(image, (160, 90))
     QTest.qWait(200)
     assert desk.pipeline.next_preview is not None
     desk.window.show()
@@ -179,7 +203,7 @@ def test_a_window_out_of_sight_asks_for_no_preview_and_so_lets_the_camera_close(
 def test_the_split_shows_the_camera_on_the_left(desk: Desk) -> None:
     after, before = np.full((90, 160, 3), (0, 255, 0), np.uint8), np.full((90, 160, 3), (0, 0, 255), np.uint8)
     desk.window.store.change(split_view=True)
-    desk.pipeline.next_preview = Preview(after, before)
+    desk.pipeline.next_preview = Preview(after, (160, 90), before)
     desk.until(lambda: desk.window.preview.has_picture)
     shown = desk.window.preview.grab().toImage()
     left = shown.pixelColor(shown.width() // 4, shown.height() // 2)
