@@ -1,4 +1,4 @@
-"""The matting thread: gives every frame its alpha, follows the preset, and replaces an engine that keeps failing."""
+"""The matting thread: gives every frame its alpha, and follows the preset."""
 
 import logging
 import threading
@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.board import Board
+from app.engine_fallback import EngineFallback
 from app.engine_start import MEND_MEMORY, EngineFactory, EngineStart
 from app.mailbox import Mailbox
 from app.network_loader import NetworkLoader, Plan, Preparation
@@ -16,8 +17,7 @@ from app.settings import Settings
 from app.stats import StatsRecorder
 from matting_core.buffers import Recycler
 from matting_core.engine import create_engine
-from matting_core.engine_names import fallback_order
-from matting_core.errors import EngineError, InferenceFailed, MattecamError
+from matting_core.errors import InferenceFailed, MattecamError
 from matting_core.fit import fit_frame
 from matting_core.frames import Frame, MattedFrame
 from matting_core.pillarbox import on_canvas, placed_size
@@ -28,8 +28,6 @@ from matting_core.presets import Preset, live_preset
 log = logging.getLogger(__name__)
 
 POLL_S = 0.2
-FAILURES_BEFORE_REBUILD = 3
-SUCCESSES_TO_TRUST = 100
 GAP_S = 5.0
 """After a longer one earlier frames say nothing about the next. Not less: a network may be that slow, and the smoothing
 with one frame's delay would never show a frame."""
@@ -72,10 +70,6 @@ class MattingStage:
         self._avoid = avoid
         self.pulse = Pulse()
         self.engine_name = ""
-        self._engines_left: list[str] = []
-        self._failures = 0
-        self._successes = 0
-        self._rebuilt = False
         self._last_taken: Frame | None = None
         self._mirrored = False
         self._taken = self._settled = 0
@@ -84,9 +78,8 @@ class MattingStage:
         """Matte frames until told to stop. Raises when no engine is left that works."""
         self._board.set(matting="starting")
         settings = self._settings()
-        self._engines_left = [name for name in fallback_order(settings.engine) if name not in self._avoid]
-        self._plan = self._starter.plan(live_preset(settings.preset), settings.engine)
-        predictor = self._start_instead() if self._avoid else self._starter.open(self._plan)
+        fallback = EngineFallback(self._starter, self._board, settings.engine, self._avoid)
+        self._plan, predictor = fallback.start(live_preset(settings.preset))
         if stopping.is_set():  # another took over while this one loaded: what it says is of no more interest
             predictor.engine.close()
             return
@@ -105,13 +98,16 @@ class MattingStage:
                     continue
                 try:
                     self._settled += self._matte(predictor, frame, stopping)
-                    self._succeeded()
+                    fallback.succeeded()
                 except InferenceFailed as error:
                     if stopping.is_set():
                         break
                     self._settled += 1
-                    if self._failed(error):
-                        predictor = self._replace(predictor)
+                    self._failed(error)
+                    if fallback.failed(error):
+                        self._board.set(matting="starting")
+                        self._plan, predictor = fallback.replace(predictor)
+                        self._announce(predictor)
         finally:
             self._drop()
             self._loader.close()
@@ -163,22 +159,6 @@ class MattingStage:
             return
         self._control.refused(plan.preset)
         self._board.say("preset", error, "warning")
-
-    def _start_instead(self) -> Predictor:
-        """The first engine of the order that did not hang and works."""
-        cause: EngineError | None = None
-        for name in self._engines_left:
-            self._plan = self._starter.plan(self._plan.preset, name)
-            try:
-                return self._starter.open(self._plan)
-            except EngineError as error:
-                log.warning("engine %s does not start: %s", name, error)
-                cause = error
-        plural = "s" * (len(self._avoid) > 1)
-        raise EngineError(
-            f"The {' and '.join(self._avoid)} engine{plural} stopped responding, and no other engine works here.",
-            "Restart the engine; if this happens again, restart the computer.",
-        ) from cause
 
     def _announce(self, predictor: Predictor) -> None:
         engine = predictor.engine
@@ -237,45 +217,8 @@ class MattingStage:
         self._outbox.put(matted)
         return 1
 
-    def _succeeded(self) -> None:
-        self._failures = 0
-        self._successes += 1
-        if self._successes == SUCCESSES_TO_TRUST:
-            self._rebuilt = False
-
-    def _failed(self, error: InferenceFailed) -> bool:
-        """Show a slate for this frame; True when the engine has failed too often in a row."""
+    def _failed(self, error: InferenceFailed) -> None:
+        """Show a slate for this frame."""
         log.warning("%s", error)
         self._stats.count("failed")
         self._outbox.put(Blank())
-        self._failures += 1
-        self._successes = 0
-        self._last_error = error
-        return self._failures >= FAILURES_BEFORE_REBUILD
-
-    def _replace(self, predictor: Predictor) -> Predictor:
-        """The same engine built again; where that did not help before, the next one in the order."""
-        name = predictor.engine.name
-        predictor.engine.close()
-        self._board.set(matting="starting")
-        self._failures = 0
-        if name in self._engines_left:
-            self._engines_left = self._engines_left[self._engines_left.index(name) + 1 :]
-        candidates = self._engines_left if self._rebuilt else [name, *self._engines_left]
-        for candidate in candidates:
-            plan = self._starter.plan(predictor.preset, candidate)
-            try:
-                rebuilt = self._starter.open(plan)
-            except EngineError as error:
-                log.warning("engine %s does not start: %s", candidate, error)
-                continue
-            self._plan = plan
-            self._announce(rebuilt)
-            self._rebuilt = candidate == name
-            what = "was restarted" if self._rebuilt else f"was replaced by {candidate}"
-            problem = f"The {name} engine kept failing, so it {what}. {self._last_error.problem}"
-            self._board.say("engine", problem, "warning", self._last_error.mend)
-            return rebuilt
-        raise EngineError(
-            f"The {name} engine keeps failing, and no other engine works here.", "Choose another engine and restart."
-        ) from self._last_error

@@ -72,6 +72,26 @@ def test_an_engine_that_takes_everything_for_the_person_never_shows_the_room(rig
     assert pipeline.status().stats.matted == 0
 
 
+def test_auto_goes_on_to_an_engine_that_gives_mattes(rig: Rig) -> None:
+    """Where the first one found starts, and takes everything for the person."""
+    built: list[GreenEngine] = []
+
+    def create(name: str, _model: object) -> GreenEngine:
+        if name == "cuda":
+            raise EngineError("There is no GPU.")
+        made = AllPersonEngine("openvino") if name in ("auto", "openvino") else GreenEngine(name)
+        built.append(made)
+        return made
+
+    pipeline = rig.build(SETTINGS.changed(engine="auto"), create_engine=create)
+    rig.until(rig.shows_person)
+    assert pipeline.status().engine == built[-1].name == "cpu"
+    told = rig.notice("engine")
+    assert told is not None
+    assert told.problem.startswith("With the openvino engine the network takes an empty picture for a person. The cpu")
+    assert all(engine.closed for engine in built[:-1])
+
+
 class SlowlyPreparedEngine(GreenEngine):
     """Does not come back from getting ready what makes it faster until it is let go."""
 
