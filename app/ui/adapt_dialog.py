@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject, Qt, Signal
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
 from app.room_recording import RoomRecording
 from app.status import Preview
+from app.ui.adapt_pages import AdaptPages, Pair
 from app.ui.adapt_process import AdaptProcess
 from app.ui.jobs import Lane
-from app.ui.preview import PreviewWidget
 from app.ui.store import SettingsStore
 from matting_core.errors import MattecamError
-from matting_core.frames import Image
 from matting_core.modnet import require_train_extra
 from matting_core.pictures import read_image
 
@@ -26,10 +25,9 @@ log = logging.getLogger(__name__)
 RECORD_S = 20.0
 EVERY_S = 0.1
 LONGEST_GAP_S = 1.0
-Pair = tuple[Image, Image]
 
 
-class AdaptDialog(QDialog):
+class AdaptDialog(AdaptPages):
     """Not modal: the call goes on. `adapted` carries the name of the model that the user chose to keep.
 
     Pictures come through `offer` while it records, for which it switches the window's before/after view on. They lie
@@ -55,51 +53,18 @@ class AdaptDialog(QDialog):
         self._newest_s = 0.0
         self._split_before = False
         self._result: dict[str, Any] | None = None
-        self._pairs: list[Pair] = []
-        self._shown = 0
         self._closed = False
-        self._build()
-        self._introduce()
-
-    def _build(self) -> None:
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(self.tr("Adapt to my room"))
-        self.resize(560, 240)
-        self.text = QLabel()
-        self.text.setWordWrap(True)
-        self.text.setTextFormat(Qt.TextFormat.PlainText)
-        self.text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.bar = QProgressBar()
-        self.bar.setAccessibleName(self.tr("Progress"))
-        self.bar.setTextVisible(False)
-        self.picture = PreviewWidget()
-        self.picture.sides = (self.tr("Before"), self.tr("After"))
-        self.next_button = QPushButton(self.tr("Next picture"))
-        self.next_button.clicked.connect(lambda: self._show_pair(self._shown + 1))
-        self.go_button, self.close_button = QPushButton(), QPushButton()
-        self.go_button.setDefault(True)
         self.go_button.clicked.connect(self._go)
-        self.close_button.clicked.connect(self.close)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.next_button)
-        buttons.addStretch(1)
-        buttons.addWidget(self.close_button)
-        buttons.addWidget(self.go_button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(18, 16, 18, 16)
-        layout.setSpacing(12)
-        for widget in (self.text, self.bar, self.picture):
-            layout.addWidget(widget, 1 if widget is self.picture else 0)
-        layout.addStretch(0)
-        layout.addLayout(buttons)
+        self._introduce()
 
     def _introduce(self) -> None:
         try:
             require_train_extra(self.tr("Adapting to your room"))
         except MattecamError as error:
-            self._page(f"{error.problem} {error.mend}", close=self.tr("Close"))
+            self.page(f"{error.problem} {error.mend}", close=self.tr("Close"))
             return
-        self._page(
+        self.page(
             self.tr(
                 "Mattecam records you for {0} seconds, learns your room from that, and keeps what it learnt only if it "
                 "measures better. The recording stays on this computer and is deleted afterwards. Learning takes "
@@ -109,21 +74,6 @@ class AdaptDialog(QDialog):
             go=self.tr("Record"),
             close=self.tr("Cancel"),
         )
-
-    def _page(self, text: str, *, go: str = "", close: str = "", bar: int | None = None, picture: bool = False) -> None:
-        """Bring the dialog to what is to be seen now. bar: its maximum, 0 for one that only moves."""
-        self.text.setText(text)
-        for button, caption in ((self.go_button, go), (self.close_button, close)):
-            button.setText(caption)
-            button.setVisible(bool(caption))
-            button.setEnabled(True)
-        (self.go_button if go else self.close_button).setFocus()
-        self.bar.setVisible(bar is not None)
-        if bar is not None:
-            self.bar.setRange(0, bar)
-            self.bar.setValue(0)
-        self.picture.setVisible(picture)
-        self.next_button.setVisible(picture and len(self._pairs) > 1)
 
     def _go(self) -> None:
         if self._result is not None:
@@ -143,7 +93,7 @@ class AdaptDialog(QDialog):
         self._recorded_s, self._newest_s = 0.0, self._clock()
         self._split_before = self._store.settings.split_view
         self._store.change(split_view=True)
-        self._page(self._task(0.0), close=self.tr("Cancel"), bar=round(RECORD_S * 10))
+        self.page(self._task(0.0), close=self.tr("Cancel"), bar=round(RECORD_S * 10))
 
     def offer(self, preview: Preview) -> None:
         """A picture that the window shows; taken while recording, ten times a second, if it has the camera's own."""
@@ -183,7 +133,7 @@ class AdaptDialog(QDialog):
         self._process = self._make_process(self)
         self._process.progressed.connect(self._progress)
         self._process.ended.connect(self._ended)
-        self._page(self.tr("Reading the recording…"), close=self.tr("Cancel"), bar=0)
+        self.page(self.tr("Reading the recording…"), close=self.tr("Cancel"), bar=0)
         recording = self._recording
         # On the lane, and so after the last picture is written.
         self.lane.submit(lambda: None, lambda _: self._start(recording))
@@ -216,14 +166,14 @@ class AdaptDialog(QDialog):
         if result is None or not result["kept"]:
             self._delete_recording()
         if result is None:
-            self._page(problem, close=self.tr("Close"))
+            self.page(problem, close=self.tr("Close"))
         elif not result["kept"]:
             text = self.tr("Your model already fits this room: learning did not improve it, so nothing has changed.")
-            self._page(f"{text}\n\n{result['reason']}", close=self.tr("Close"))
+            self.page(f"{text}\n\n{result['reason']}", close=self.tr("Close"))
         else:
             assert self._recording is not None
             self._result = result
-            self._page(self.tr("Comparing…"), bar=0)
+            self.page(self.tr("Comparing…"), bar=0)
             self.lane.submit(partial(_read_pairs, self._recording.comparison), self._compare, self._fail)
 
     # Comparing
@@ -231,21 +181,13 @@ class AdaptDialog(QDialog):
     def _compare(self, pairs: list[Pair]) -> None:
         assert self._result is not None
         self._delete_recording()  # the pictures to compare are in memory
-        self._pairs = pairs
         before, after = (self._result[key]["disagreement"] for key in ("before", "after"))
         text = self.tr(
             "The adapted model is better: on pictures that it did not learn from, the parts of the network disagree "
             "by {0} % less. Drag the divider to compare. You can go back at any time under Quality and speed."
         ).format(round(100 * (1 - after / before)))
-        self._page(text, go=self.tr("Keep"), close=self.tr("Discard"), picture=bool(pairs))
+        self.page(text, go=self.tr("Keep"), close=self.tr("Discard"), pairs=pairs)
         self.resize(max(self.width(), 720), 620)
-        self._show_pair(0)
-
-    def _show_pair(self, number: int) -> None:
-        if self._pairs:
-            self._shown = number % len(self._pairs)
-            before, after = self._pairs[self._shown]
-            self.picture.show_preview(Preview(after, after.shape[1::-1], before))
 
     def _keep(self) -> None:
         assert self._result is not None
@@ -266,7 +208,7 @@ class AdaptDialog(QDialog):
             process.stop()
         self._delete_recording()
         if not self._closed:
-            self._page(str(error), close=self.tr("Close"))
+            self.page(str(error), close=self.tr("Close"))
 
     def _delete_recording(self) -> None:
         """Have it deleted, without waiting for the pictures that are still to be written."""
