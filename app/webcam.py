@@ -20,7 +20,8 @@ from matting_core.jpeg import JpegDecoder
 log = logging.getLogger(__name__)
 
 FIRST_FRAME_S = 5.0
-DAMAGED_IN_A_ROW = 5
+DAMAGED_S = 1.5
+"""A camera that sends nothing but damaged pictures for so long is given up."""
 _GONE = (errno.ENOENT, errno.ENODEV, errno.ENXIO)
 _MEND_PERMISSION = {
     "Linux": "Run 'sudo usermod -aG video $USER' (the group 'video' may open cameras), then log out and in again.",
@@ -70,13 +71,14 @@ class Webcam:
             frame, self._first = self._first, None
             return frame
         # A webcam sends a damaged JPEG now and then; each try waits for a new frame, so this cannot spin.
-        for _ in range(DAMAGED_IN_A_ROW):
-            if not self._capture.grab():
-                break
+        began = time.monotonic()
+        while self._capture.grab():
             arrived = time.monotonic()
             image = self._decode()
             if image is not None:
                 return self._frame(image, arrived)
+            if arrived - began > DAMAGED_S:
+                break
         raise SourceLost(f"The camera {self._name} stopped sending pictures.", "Check that it is plugged in.")
 
     def close(self) -> None:
@@ -105,11 +107,11 @@ class Webcam:
         try:
             if self._compressed:
                 good, data = self._capture.retrieve()
-                return self._jpegs.decode(data.reshape(-1)) if good and data is not None else None
+                return self._jpegs.decode(np.ravel(data)) if good and data is not None else None
             # Into storage used again: a fresh array comes from the system page by page, as slowly as it is decoded.
             good, picture = self._capture.retrieve(self._arrays.new(self._shape))
             return to_bgr(picture) if good and picture is not None and picture.size else None
-        except (cv2.error, KeyError) as error:  # KeyError: a number of channels that no camera has
+        except (cv2.error, KeyError, MemoryError) as error:  # KeyError: a number of channels that no camera has
             log.debug("a damaged picture: %s", error)
             return None
 

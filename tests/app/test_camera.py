@@ -2,6 +2,7 @@
 
 import errno
 import os
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -184,13 +185,17 @@ def test_the_first_failed_read_is_a_lost_source(capture, cameras):
     assert ("release",) in capture.calls
 
 
-def test_a_damaged_frame_is_passed_over_but_not_for_ever(capture, cameras):
+def test_damaged_frames_are_passed_over_but_not_for_ever(capture, cameras, monkeypatch):
     good = np.full((8, 8, 3), 7, np.uint8)
-    capture.pictures = [good, None, good, *[None] * webcam.DAMAGED_IN_A_ROW, good]
+    now_s = [10.0]
+    monkeypatch.setattr(webcam, "time", SimpleNamespace(monotonic=lambda: now_s[0]))
+    capture.pictures = [good, *[None] * 30, good, *[None] * 60, good]
+    monkeypatch.setattr(capture, "grab", lambda self: now_s.append(now_s.pop() + 1 / 30) or bool(self._left))
     source = open_source(Settings(camera="3"))
     assert [source.read().index for _ in range(2)] == [0, 1]
     with pytest.raises(SourceLost):
         source.read()
+    assert source.read().index == 2, "it was given up before the end"
 
 
 def test_the_size_may_change_in_mid_stream(capture, cameras):
