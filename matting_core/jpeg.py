@@ -29,7 +29,7 @@ class JpegDecoder:
 
         data: uint8 N; its end may be missing. A sound picture is decoded into storage used again, if the one before had
         its size: a damaged header names any size. OpenCV, which always makes new storage, is left what has a flaw, such
-        as stray bytes. The pixels are the same. cv2.error: no data.
+        as stray bytes. The pixels are the same. cv2.error: no data, or a size beyond LARGEST_PICTURE.
         """
         self._leave = max(0, self._leave - 1)
         if not self._leave and (image := self._sound(_ended(data))) is not None:
