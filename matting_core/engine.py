@@ -5,13 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+import numpy as np
+
 from matting_core.engine_names import fallback_order
 from matting_core.engine_onnxruntime import OnnxRuntimeEngine
 from matting_core.engine_openvino import OpenVinoEngine, parse_arithmetic
 from matting_core.engine_recorded import RecordedEngine
 from matting_core.errors import EngineError, InferenceFailed
 from matting_core.frames import FloatAlpha
-from matting_core.matte_check import is_matte
+from matting_core.matte_check import is_matte, takes_for_person
 from matting_core.preprocess import Blob
 
 log = logging.getLogger(__name__)
@@ -111,3 +113,15 @@ def checked_predict(engine: MattingEngine, blob: Blob) -> FloatAlpha:
     if not is_matte(low, high):
         raise InferenceFailed(f"The {engine.name} engine returned values that are not a matte ({low} to {high}).")
     return alpha
+
+
+def try_empty(engine: MattingEngine, size: tuple[int, int]) -> None:
+    """Run the network on a plain grey picture of size (h, w). Raises InferenceFailed, also if it sees a person there.
+
+    An output stuck at 1, or the room's matte instead of the person's, is a matte in all else, and would show the room.
+    """
+    if takes_for_person(checked_predict(engine, np.zeros((1, 3, *size), np.float32))):
+        raise InferenceFailed(
+            f"With the {engine.name} engine the network takes an empty picture for a person.",
+            "Choose another model or another engine.",
+        )

@@ -5,10 +5,8 @@ from collections.abc import Callable
 import numpy as np
 
 from matting_core.buffers import Recycler
-from matting_core.engine import MattingEngine, checked_predict
-from matting_core.errors import InferenceFailed
+from matting_core.engine import MattingEngine, checked_predict, try_empty
 from matting_core.frames import Alpha, Frame, Image, MattedFrame
-from matting_core.matte_check import takes_for_person
 from matting_core.preprocess import first_half, network_size, restore_alpha, shrink, to_blob
 from matting_core.presets import Preset
 from matting_core.stabilise import make_stabiliser
@@ -37,17 +35,8 @@ class Predictor:
         """The (height, width) of the frames that it was last warmed for."""
 
     def warm_up(self, height: int, width: int) -> None:
-        """Run the network once at the size that frames of height × width will need, so that the first is not slow.
-
-        Raises InferenceFailed, also where it takes a plain grey picture for a person: an output stuck at 1, or the
-        room's matte instead of the person's, is a matte in all else, and would show the room.
-        """
-        h, w = network_size(height, width, self.preset.long_side)
-        if takes_for_person(checked_predict(self.engine, np.zeros((1, 3, h, w), np.float32))):
-            raise InferenceFailed(
-                f"With the {self.engine.name} engine the network takes an empty picture for a person.",
-                "Choose another model or another engine.",
-            )
+        """Run `try_empty` at the size that frames of height × width will need, so that the first is not slow."""
+        try_empty(self.engine, network_size(height, width, self.preset.long_side))
         self.warm = (height, width)
 
     def prepare(self, height: int, width: int) -> None:
