@@ -30,7 +30,9 @@ def add_run_options(run: argparse.ArgumentParser) -> None:
     """`run`: what is left out comes from the user's settings."""
     run.add_argument("--camera", help=f"auto, an index, a name, a device or a file; 'demo' needs no camera; {SAVED}")
     run.add_argument("--background", type=shipped_backgrounds.spec, metavar="SPEC", help=f"{SPEC}; {SAVED}")
-    run.add_argument("--size", metavar="WxH", help=f"size of the camera's picture and of the output; {SAVED}")
+    run.add_argument(
+        "--size", metavar="WxH", help=f"size of the camera's picture and of the output, both even; {SAVED}"
+    )
     run.add_argument(
         "--output",
         default="virtual",
@@ -46,7 +48,9 @@ def add_run_options(run: argparse.ArgumentParser) -> None:
     )
     limit = f"use at most this share of the processor or GPU, 10 to 100, down to 2 frames per second; {SAVED}"
     run.add_argument("--load-limit", type=whole_number, metavar="PERCENT", help=limit)
-    run.add_argument("--seconds", type=_seconds, metavar="N", help="stop after N seconds; default: run until Ctrl-C")
+    run.add_argument(
+        "--seconds", type=_seconds, metavar="N", help="stop N seconds after the start; default: run until Ctrl-C"
+    )
     _add_engine_options(run, None, None)
 
 

@@ -102,7 +102,8 @@ def process(
 
 def _summary(job: Job, seconds: float) -> str:
     where = ", ".join(str(path) for path in (job.output, job.alpha) if path is not None)
-    return f"{took(job.frames, seconds, job.engine, job.preset, job.input_size)}: {where}"
+    room = ". The room is shown as it is." if job.background.kind == "none" and job.output is not None else ""
+    return f"{took(job.frames, seconds, job.engine, job.preset, job.input_size)}: {where}{room}"
 
 
 def took(frames: int, seconds: float, engine: MattingEngine, preset: Preset, input_size: str) -> str:

@@ -128,6 +128,7 @@ def _check_background(settings: Settings, given: bool) -> None:
 def _watch(pipeline: Pipeline, interrupted: threading.Event, until_s: float | None) -> None:
     reported_s = time.monotonic()
     told: set[str] = set()
+    live = False
     while not interrupted.wait(0.05):
         now_s = time.monotonic()
         if pipeline.failure is not None or (until_s is not None and now_s >= until_s):
@@ -137,6 +138,9 @@ def _watch(pipeline: Pipeline, interrupted: threading.Event, until_s: float | No
             if notice.problem not in told:
                 told.add(notice.problem)
                 print(f"mattecam: {notice.problem} {notice.mend}".rstrip(), file=sys.stderr)
+        if status.stats.shown and not live:
+            live = True
+            print(f"mattecam: Live: {status.source} → {', '.join(status.outputs)}. Ctrl-C stops.", file=sys.stderr)
         if now_s - reported_s >= REPORT_S:
             reported_s = now_s
             print(_line(status), file=sys.stderr)

@@ -66,10 +66,14 @@ class CommandParser(argparse.ArgumentParser):
         if chosen := re.search(r": invalid choice: '(.*)' \(choose from (.*)\)$", said):
             said = said.replace(": invalid choice: ", ": there is no ", 1)
             hint = _meant(chosen[1], set(re.findall(r"[\w.-]+", chosen[2])))
+            if not hint and said.startswith("COMMAND: "):
+                hint = " An option stands behind its command."
         elif said.startswith(_UNKNOWN):
             words = said.removeprefix(_UNKNOWN)
             said = f"this command does not take {words}"
-            hint = _meant(next((word for word in words.split() if word.startswith("-")), ""), _options(self))
+            option = next((word for word in words.split() if word.startswith("-")), "")
+            takers = [name for name, sub in _commands(self).items() if option in _options(sub)]
+            hint = f" It belongs to: {', '.join(takers)}." if takers else _meant(option, _options(self))
         for theirs, ours in _PLAINER:
             said = re.sub(theirs, ours, said, count=1)
         self.exit(WRONG_USE, f"{self.prog}: {said}.{hint} Add --help to see what it takes.\n")
@@ -77,14 +81,15 @@ class CommandParser(argparse.ArgumentParser):
 
 def _meant(word: str, known: set[str]) -> str:
     """' Did you mean fast?', or nothing where nothing known is near the word."""
-    near = difflib.get_close_matches(word, known, 1, 0.7)
+    near = difflib.get_close_matches(word, known, 1, 0.6)
     return f" Did you mean {near[0]}?" if near and near[0] != word else ""
 
 
 def _options(parser: argparse.ArgumentParser) -> set[str]:
     """Every option of a parser and of its commands."""
-    words = set(parser._option_string_actions)
-    for action in parser._actions:
-        if isinstance(action.choices, dict):
-            words.update(*(_options(sub) for sub in action.choices.values()))
-    return words
+    return set(parser._option_string_actions).union(*(_options(sub) for sub in _commands(parser).values()))
+
+
+def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    choices = (action.choices for action in parser._actions)
+    return {name: sub for each in choices if isinstance(each, dict) for name, sub in each.items()}

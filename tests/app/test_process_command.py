@@ -84,6 +84,14 @@ def test_a_picture_gets_its_background_and_its_matte(
     assert (picture[matte == 255] == PORTRAIT[matte == 255]).all()
 
 
+def test_a_result_that_shows_the_room_says_so(
+    portrait: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for background, says in (("none", True), ("blur", False)):
+        assert run(portrait, "--output", tmp_path / "out.png", "--background", background) == 0
+        assert ("The room is shown as it is." in capsys.readouterr().out) == says
+
+
 def test_transparent_is_a_png_with_straight_alpha(portrait: Path, tmp_path: Path) -> None:
     assert run(portrait, "--output", tmp_path / "out.png", "--background", "transparent") == 0
     picture = cv2.imread(str(tmp_path / "out.png"), cv2.IMREAD_UNCHANGED)
