@@ -37,7 +37,12 @@ class EngineFallback:
         Raises MattecamError.
         """
         if self._avoid:
-            return self._start_instead(preset)
+            plural = "s" * (len(self._avoid) > 1)
+            hung = EngineError(
+                f"The {' and '.join(self._avoid)} engine{plural} stopped responding, and no other engine works here.",
+                "Restart the engine; if this happens again, restart the computer.",
+            )
+            return self._first_that_works(self._left, preset, hung)
         plan = self._starter.plan(preset, self._engine)
         try:
             return plan, self._starter.open(plan)
@@ -46,10 +51,7 @@ class EngineFallback:
                 raise
             log.warning("an engine that gives no matte: %s", error)
             useless = error
-        try:
-            plan, predictor = self._start_instead(preset)
-        except EngineError as error:
-            raise useless from error
+        plan, predictor = self._first_that_works(self._left, preset, useless)
         told = f"{useless.problem} The {predictor.engine.name} engine runs instead."
         self._board.say("engine", told, "warning", useless.mend)
         return plan, predictor
@@ -79,34 +81,27 @@ class EngineFallback:
         self._failures = 0
         if name in self._left:
             self._left = self._left[self._left.index(name) + 1 :]
-        for candidate in self._left if self._rebuilt else [name, *self._left]:
-            plan = self._starter.plan(predictor.preset, candidate)
-            try:
-                rebuilt = self._starter.open(plan)
-            except EngineError as error:
-                log.warning("engine %s does not start: %s", candidate, error)
-                continue
-            self._rebuilt = candidate == name
-            what = "was restarted" if self._rebuilt else f"was replaced by {candidate}"
-            problem = f"The {name} engine kept failing, so it {what}. {self._last_error.problem}"
-            self._board.say("engine", problem, "warning", self._last_error.mend)
-            return plan, rebuilt
-        raise EngineError(
+        given_up = EngineError(
             f"The {name} engine keeps failing, and no other engine works here.", "Choose another engine and restart."
-        ) from self._last_error
+        )
+        candidates = self._left if self._rebuilt else [name, *self._left]
+        plan, rebuilt = self._first_that_works(candidates, predictor.preset, given_up, self._last_error)
+        self._rebuilt = plan.engine == name
+        what = "was restarted" if self._rebuilt else f"was replaced by {plan.engine}"
+        problem = f"The {name} engine kept failing, so it {what}. {self._last_error.problem}"
+        self._board.say("engine", problem, "warning", self._last_error.mend)
+        return plan, rebuilt
 
-    def _start_instead(self, preset: Preset) -> tuple[Plan, Predictor]:
-        """The first engine of the order that did not hang and works."""
-        cause: EngineError | None = None
-        for name in self._left:
+    def _first_that_works(
+        self, names: list[str], preset: Preset, otherwise: EngineError, cause: EngineError | None = None
+    ) -> tuple[Plan, Predictor]:
+        """The first of these engines that starts. Raises `otherwise`, from `cause` or why the last one did not."""
+        reason: EngineError | None = None
+        for name in names:
             plan = self._starter.plan(preset, name)
             try:
                 return plan, self._starter.open(plan)
             except EngineError as error:
                 log.warning("engine %s does not start: %s", name, error)
-                cause = error
-        plural = "s" * (len(self._avoid) > 1)
-        raise EngineError(
-            f"The {' and '.join(self._avoid)} engine{plural} stopped responding, and no other engine works here.",
-            "Restart the engine; if this happens again, restart the computer.",
-        ) from cause
+                reason = error
+        raise otherwise from cause or reason

@@ -18,15 +18,7 @@ from matting_core import foreground as rule
 from matting_core.errors import EngineError
 from matting_core.frames import half_size
 from matting_core.fused_network import OPSET, load_network, network_names
-from matting_core.fused_ops import (
-    GraphWriter,
-    area,
-    bilinear,
-    box_mean,
-    halve,
-    linear,
-    shrink,
-)
+from matting_core.fused_ops import GraphWriter, area, bilinear, box_mean, halve, linear, shrink
 from matting_core.fused_spec import FusedSpec, Part
 from matting_core.preprocess import SURE
 

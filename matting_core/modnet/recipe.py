@@ -51,8 +51,8 @@ RUNS = (
         },
     ),
 )
-"""After what docs/research.md tells of the shipped network, with its last three runs as one. The last
-shows each of four pictures twice, so its batches are as large."""
+"""After what docs/research.md tells of the shipped network, with its last three runs as one. The last shows each of
+four pictures twice, so its batches are as large."""
 
 
 class Step(NamedTuple):

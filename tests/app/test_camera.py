@@ -8,77 +8,16 @@ import cv2
 import numpy as np
 import pytest
 
-from app import camera_list, webcam
+from app import webcam
 from app.camera import open_source
 from app.camera_list import CameraInfo
 from app.camera_watch import BlackWatch
 from app.settings import Settings
-from matting_core.benchmark import as_jpeg
 from matting_core.errors import SourceError, SourceLost
 from matting_core.frames import Frame
+from tests.support.fake_capture import WEBCAM
 
-WEBCAM = CameraInfo(3, "HD Webcam", "", cv2.CAP_DSHOW)
 LOOPBACK = CameraInfo(9, "Phone", "/dev/video9", cv2.CAP_V4L2, virtual=True)
-
-
-class FakeCapture:
-    """Stands in for cv2.VideoCapture: a driver that grants what it is asked for, and delivers `pictures` in turn.
-
-    None is a frame that cannot be decoded; the end of the list is an unplugged camera.
-    """
-
-    pictures: list
-    opened = True
-    calls: list
-
-    def __init__(self, target, backend):
-        FakeCapture.calls = [("open", target, backend)]
-        self._values = {}
-        self._left = list(FakeCapture.pictures)
-
-    def isOpened(self):  # noqa: N802 - OpenCV's name
-        return FakeCapture.opened
-
-    def set(self, key, value):
-        FakeCapture.calls.append((key, value))
-        self._values[key] = value
-        return True
-
-    def get(self, key):
-        return float(self._values.get(key, 0))
-
-    def grab(self):
-        return bool(self._left)
-
-    def retrieve(self, image):
-        picture = self._left.pop(0)
-        if picture is not None and picture.shape == image.shape:  # as OpenCV does: another size gets a new array
-            np.copyto(image, picture)
-            picture = image
-        return picture is not None, picture
-
-    def release(self):
-        FakeCapture.calls.append(("release",))
-
-
-@pytest.fixture
-def capture(monkeypatch):
-    FakeCapture.pictures = [np.full((720, 1280, 3), value, np.uint8) for value in (10, 20, 30)]
-    FakeCapture.opened = True
-    monkeypatch.setattr(webcam.cv2, "VideoCapture", FakeCapture)
-    monkeypatch.setattr(webcam, "FIRST_FRAME_S", 0.0)
-    return FakeCapture
-
-
-@pytest.fixture
-def cameras(monkeypatch):
-    """Sets what the machine has."""
-
-    def have(*listed):
-        monkeypatch.setattr(camera_list, "list_cameras", lambda: listed)
-
-    have(WEBCAM)
-    return have
 
 
 def test_the_compression_is_asked_for_before_the_size_and_the_rate(capture, cameras):
@@ -101,52 +40,6 @@ def test_the_description_has_the_real_size_and_the_drivers_codec_and_rate(captur
     capture.pictures = [np.zeros((480, 640, 3), np.uint8)]
     source = open_source(Settings(camera="hd webcam", camera_size="1920x1080", camera_fps=25))
     assert source.description == "HD Webcam, 640×480 MJPG at 25 fps"
-
-
-class JpegCapture(FakeCapture):
-    """The same as V4L2 is with OpenCV's conversion off: what it retrieves are the bytes of JPEGs."""
-
-    def retrieve(self, image=None):
-        assert image is None, "the bytes are never as many as before"
-        picture = self._left.pop(0)
-        return picture is not None, picture if picture is None else as_jpeg(picture).reshape(1, -1)
-
-
-@pytest.fixture
-def jpegs(monkeypatch, capture, cameras):
-    """A camera of V4L2 that sends MJPEG, however it is opened."""
-    monkeypatch.setattr(webcam.cv2, "VideoCapture", JpegCapture)
-    monkeypatch.setattr(webcam, "_why_not", lambda *_, **__: None)
-    cameras(CameraInfo(0, "HD Webcam", "/dev/video0", cv2.CAP_V4L2))
-    return capture
-
-
-def test_on_linux_a_cameras_jpegs_are_handed_over_and_decoded_into_storage_used_again(jpegs):
-    jpegs.pictures = [np.full((720, 1280, 3), 10 * (index % 20), np.uint8) for index in range(40)]
-    source = open_source(Settings(camera="HD Webcam"))
-    assert jpegs.calls[-1] == (cv2.CAP_PROP_CONVERT_RGB, 0), "last: setting the size would undo it"
-    places = set()
-    for index in range(40):
-        image = source.read().image
-        assert image.shape == (720, 1280, 3) and not image.flags.writeable
-        assert abs(int(image[300, 500, 1]) - 10 * (index % 20)) <= 1
-        places.add(image.__array_interface__["data"][0])
-    assert len(places) < 5
-
-
-def test_a_damaged_jpeg_is_passed_over(jpegs, monkeypatch):
-    jpegs.pictures = [np.full((480, 640, 3), value, np.uint8) for value in (10, 20, 30)]
-    source = open_source(Settings(camera="HD Webcam"))
-    source.read()
-    encode = iter([np.zeros((1, 900), np.uint8), as_jpeg(np.full((480, 640, 3), 30, np.uint8)).reshape(1, -1)])
-    monkeypatch.setattr(JpegCapture, "retrieve", lambda self: (self._left.pop(0) is not None, next(encode)))
-    assert abs(int(source.read().image[0, 0, 0]) - 30) <= 1
-
-
-def test_a_camera_that_sends_no_jpeg_is_converted_by_opencv(jpegs, monkeypatch):
-    monkeypatch.setattr(JpegCapture, "retrieve", FakeCapture.retrieve)
-    assert open_source(Settings(camera="HD Webcam", camera_mjpeg=False)).read().image[0, 0, 0] == 10
-    assert cv2.CAP_PROP_CONVERT_RGB not in [call[0] for call in jpegs.calls]
 
 
 def test_frames_count_up_are_read_only_and_none_is_lost(capture, cameras):
