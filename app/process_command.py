@@ -10,6 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from app.overlap import Behind, ahead
 from app.process_paths import beside, check_paths, spare_background
 from app.settings import Scene
 from app.studio import Studio
@@ -177,9 +178,12 @@ def _process_video(job: Job, source: Path) -> None:
         predictor = Predictor(job.engine, job.preset, Scene().smoothing)
         film: Film | None = None
         sound_before: list[Any] = []
-        with tqdm(total=reader.frames or None, unit="frame", disable=None) as progress:
+        with (
+            tqdm(total=reader.frames or None, unit="frame", disable=None) as progress,
+            contextlib.closing(ahead(reader.read())) as steps,
+        ):
             try:
-                for step in reader.read():
+                for step in steps:
                     if not isinstance(step, tuple):
                         film.add_sound(step) if film else sound_before.append(step)
                         continue
@@ -200,7 +204,10 @@ def _process_video(job: Job, source: Path) -> None:
 
 
 class Film:
-    """The results of one video: the composited film with the old sound, the mattes, or both."""
+    """The results of one video: the composited film with the old sound, the mattes, or both.
+
+    They are written on another thread, so what goes wrong there is raised by a later call.
+    """
 
     def __init__(
         self, job: Job, reader: VideoReader, size: tuple[int, int], picture: Path | None, matte: Path | None
@@ -213,6 +220,7 @@ class Film:
         pixels = "bgra" if self._cut_out else "bgr24"
         self._picture = None if picture is None else VideoWriter(picture, size, reader, pixels, job.output)
         self._matte = None if matte is None else VideoWriter(matte, size, reader, "gray", job.alpha)
+        self._behind = Behind()
         job.input_size = input_size(size[1], size[0], job.preset.long_side)
 
     def add(self, predictor: Predictor, image: Image, stamp: int) -> None:
@@ -221,26 +229,28 @@ class Film:
         matted = predictor.predict(Frame(image, float(stamp * self._time_base), self._job.frames))
         assert matted is not None, "this stabiliser holds no frame back"
         if self._matte is not None:
-            self._matte.write(matted.alpha, stamp)
+            self._behind.call(self._matte.write, matted.alpha, stamp)
         if self._picture is not None:
             studio = self._studio
             done = studio.cut_out(matted) if self._cut_out else studio.compose(matted, matted.frame.captured_at)
-            self._picture.write(done, stamp)
+            self._behind.call(self._picture.write, done, stamp)
         self._job.frames += 1
 
     def add_sound(self, packet: Any) -> None:
         """Carry one packet of the old sound over."""
         if self._picture is not None:
-            self._picture.write_audio(packet)
+            self._behind.call(self._picture.write_audio, packet)
 
     def finish(self) -> None:
         """Complete the files."""
+        self._behind.finish()
         for writer in (self._picture, self._matte):
             if writer is not None:
                 writer.close()
 
     def close(self) -> None:
         """Free everything, finished or not."""
+        self._behind.close()
         self._studio.close()
         for writer in (self._picture, self._matte):
             if writer is not None:

@@ -5,12 +5,13 @@ import numpy as np
 from app.settings import Scene
 from matting_core.background import open_background
 from matting_core.background_spec import BackgroundSpec
+from matting_core.buffers import Recycler
 from matting_core.composite import Compositor, Edges
 from matting_core.frames import Array, Image, MattedFrame
 
 
 class Studio:
-    """Used by the commands that are in no hurry. size: (width, height). Its buffers serve every picture in turn.
+    """Used by the commands that are in no hurry. size: (width, height).
 
     Raises MediaError where the background's file cannot be shown.
     """
@@ -20,23 +21,28 @@ class Studio:
         self._background = open_background(background, *size)
         self._as_it_is = background.kind == "none"
         self._compositor = Compositor(*size)
-        self._canvas: Image = np.empty((size[1], size[0], 3), np.uint8)
+        self._arrays = Recycler()
         looks = Scene()
         self._edges = Edges(looks.edge_shift, looks.edge_feather, looks.light_wrap, looks.decontaminate)
 
     def compose(self, matted: MattedFrame, at_s: float) -> Image:
-        """The picture on its background at that time: uint8 H×W×3 BGR, valid until the next call."""
+        """The picture on its background at that time: uint8 H×W×3 BGR, the caller's."""
         if self._as_it_is:
             return matted.frame.image
         behind = self._background.render(matted, at_s)
-        self._compositor.render(matted, behind, self._edges, self._canvas)
-        return self._canvas
+        canvas = self._new_canvas()
+        self._compositor.render(matted, behind, self._edges, canvas)
+        return canvas
 
     def cut_out(self, matted: MattedFrame) -> Array:
         """The person alone, in their own colours, with straight alpha: uint8 H×W×4 BGRA, new."""
-        alpha = self._compositor.render(matted, None, self._edges, self._canvas)
-        return np.dstack([self._canvas, alpha])
+        canvas = self._new_canvas()
+        alpha = self._compositor.render(matted, None, self._edges, canvas)
+        return np.dstack([canvas, alpha])
 
     def close(self) -> None:
         """Free the background."""
         self._background.close()
+
+    def _new_canvas(self) -> Image:
+        return self._arrays.new((self.size[1], self.size[0], 3))

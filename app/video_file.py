@@ -9,7 +9,7 @@ from typing import Any
 
 import av
 import numpy as np
-from av.video.reformatter import Colorspace
+from av.video.reformatter import Colorspace, VideoReformatter
 
 from app.settings import even
 from matting_core.errors import MediaError, UsageError
@@ -46,7 +46,7 @@ UNTAGGED, LIMITED_RANGE = 2, 1
 COLOUR_CODES = {Colorspace.ITU709: 1, Colorspace.ITU601: 6}
 """Codes of ISO/IEC 23091-2, the same for matrix, primaries and transfer."""
 CODEC_OPTIONS: dict[str, dict[str, str]] = {
-    "libx264": {"crf": "18", "preset": "medium"},
+    "libx264": {"crf": "16", "preset": "veryfast"},
     "libvpx-vp9": {"crf": "28", "b:v": "0", "row-mt": "1", "cpu-used": "4"},
     "ffv1": {"level": "3"},
 }
@@ -143,6 +143,7 @@ class VideoWriter:
         self.path = path
         self._name = name or path
         self._sound_due: int | None = None
+        self._reformatter = VideoReformatter()
         self._pixels = pixels
         self._lossless = pixels == "gray" and path.suffix.lower() == ".mkv"
         self._size = size if self._lossless else even(*size)
@@ -173,9 +174,12 @@ class VideoWriter:
     def write(self, picture: Array, stamp: int) -> None:
         """Add one picture (uint8 H×W×3, H×W×4 or H×W, as `pixels` says) at a time stamp in the reader's time base."""
         width, height = self._size
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture[:height, :width]), format=self._pixels)
-        if not self._lossless:
-            frame = frame.reformat(format=self._encoded, dst_colorspace=self._matrix)
+        picture = np.ascontiguousarray(picture[:height, :width])
+        if self._lossless:
+            frame = av.VideoFrame.from_ndarray(picture, format=self._pixels)
+        else:  # borrows the pixels, which the conversion has read when it is done
+            borrowed = av.VideoFrame.from_numpy_buffer(picture, format=self._pixels)
+            frame = self._reformatter.reformat(borrowed, format=self._encoded, dst_colorspace=self._matrix)
         frame.pts = stamp
         frame.time_base = self._stream.codec_context.time_base
         self._mux(self._stream.encode(frame))

@@ -121,6 +121,7 @@ def to_bgr(frame: Any, aspect: float = 1.0) -> Image:
     if width * frame.height > LARGEST_FRAME:
         raise ValueError("the frame has too many pixels")
     matrix = colour_matrix(int(frame.colorspace), frame.height)
-    image: Image = frame.reformat(width=width, format="bgr24", src_colorspace=matrix).to_ndarray()
+    # More threads would be started for every frame, which takes longer than they save.
+    image: Image = frame.reformat(width=width, format="bgr24", src_colorspace=matrix, threads=1).to_ndarray()
     turns = round(getattr(frame, "rotation", 0) / 90) % 4
     return np.ascontiguousarray(np.rot90(image, turns)) if turns else image

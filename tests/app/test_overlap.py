@@ -1,0 +1,135 @@
+"""What is made ahead keeps its order and its errors; what is done behind is done in order, and its errors come back."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from app.overlap import DEPTH, Behind, ahead
+
+SOON_S = 10.0
+
+
+def test_items_made_ahead_keep_their_order() -> None:
+    assert list(ahead(iter(range(50)))) == list(range(50))
+
+
+def test_the_next_item_is_made_on_another_thread_while_one_is_used() -> None:
+    makers: list[threading.Thread] = []
+    second_made = threading.Event()
+
+    def items() -> Iterator[int]:
+        for number in range(2):
+            makers.append(threading.current_thread())
+            if number:
+                second_made.set()
+            yield number
+
+    with contextlib.closing(ahead(items())) as made:
+        assert next(made) == 0
+        assert second_made.wait(SOON_S)
+    assert threading.current_thread() not in makers
+
+
+def test_no_more_than_the_depth_is_made_ahead() -> None:
+    made: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(100):
+            made.append(number)
+            yield number
+
+    with contextlib.closing(ahead(items())) as given:
+        next(given)
+    assert len(made) <= 1 + DEPTH
+
+
+def test_an_error_comes_after_the_items_before_it() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        yield 2
+        raise ValueError("the third")
+
+    given = ahead(items())
+    assert [next(given), next(given)] == [1, 2]
+    with pytest.raises(ValueError, match="the third"):
+        next(given)
+
+
+def test_nothing_uses_the_items_once_it_is_closed() -> None:
+    going = threading.Event()
+
+    def items() -> Iterator[int]:
+        while True:
+            going.set()
+            yield 0
+
+    source = items()
+    given = ahead(source)
+    next(given)
+    given.close()
+    source.close()  # "generator already executing" if another thread were in it
+    going.clear()
+    assert not going.wait(0.05)
+
+
+def test_calls_are_made_in_order_on_another_thread() -> None:
+    done: list[int] = []
+    threads: set[threading.Thread] = set()
+    behind = Behind()
+    with contextlib.closing(behind):
+        for number in range(50):
+            behind.call(lambda given: (done.append(given), threads.add(threading.current_thread())), number)
+        behind.finish()
+    assert done == list(range(50))
+    assert threading.current_thread() not in threads
+
+
+def test_a_caller_waits_once_too_many_calls_wait() -> None:
+    free, started = threading.Event(), threading.Event()
+    behind = Behind()
+
+    def slow() -> None:
+        started.set()
+        assert free.wait(SOON_S)
+
+    with contextlib.closing(behind):
+        for _ in range(DEPTH):
+            behind.call(slow)
+        assert started.wait(SOON_S)
+        more = threading.Thread(target=behind.call, args=(slow,))
+        more.start()
+        more.join(0.05)
+        assert more.is_alive()
+        free.set()
+        more.join(SOON_S)
+        assert not more.is_alive()
+        behind.finish()
+
+
+def test_an_error_is_raised_by_a_later_call_and_nothing_follows_it() -> None:
+    done: list[str] = []
+
+    def fail() -> None:
+        raise OSError("no space left")
+
+    behind = Behind()
+    with contextlib.closing(behind), pytest.raises(OSError, match="no space left"):
+        behind.call(fail)
+        for _ in range(DEPTH + 1):
+            behind.call(done.append, "later")
+    assert len(done) < DEPTH + 1
+    with pytest.raises(RuntimeError):
+        behind.call(done.append, "after the end")
+
+
+def test_an_error_is_raised_at_the_end_at_the_latest() -> None:
+    def fail() -> None:
+        raise OSError("no space left")
+
+    behind = Behind()
+    with contextlib.closing(behind):
+        behind.call(fail)
+        with pytest.raises(OSError, match="no space left"):
+            behind.finish()
