@@ -48,7 +48,7 @@ def spare_background(background: BackgroundSpec, targets: Iterable[Path]) -> Non
 def _spare(name: str, file: Path, targets: Iterable[Path]) -> None:
     for target in targets:
         if is_there(target) and target.samefile(file):
-            raise UsageError(f"The {name} {file} would be overwritten.", "Choose another path for the result.")
+            raise UsageError(f"The {name} {file} would be overwritten.", "Choose another path to write to.")
 
 
 def _check_target(target: Path, source: Path, kind: InputKind, picture_suffixes: frozenset[str]) -> None:

@@ -78,7 +78,7 @@ def _settings(size: str | None, **given: str | int | None) -> Settings:
     if size is not None:
         width, height = even(*parse_size(size))
         named |= dict.fromkeys(("camera_size", "output_size"), f"{width}x{height}")
-    settings = saved.changed(**named)
+    settings = saved.changed(True, **named)
     if "camera" in named:
         _check_camera(settings.camera)
     _check_background(settings, given="background" in named)

@@ -116,15 +116,19 @@ class Settings(Scene):
             raise ValueError(f"it must be 0 for no limit, or at least {SLOWEST_CAP}")
         return value
 
-    def changed(self, **changes: Any) -> "Settings":
-        """A validated copy with these fields changed; UsageError names the field that does not fit."""
+    def changed(self, by_options: bool = False, /, **changes: Any) -> "Settings":
+        """A validated copy with these fields changed; UsageError names the field that does not fit.
+
+        by_options: each by the option of the command line that has its name.
+        """
         try:
             return Settings.model_validate({**self.model_dump(), **changes})
         except ValidationError as error:
             first = error.errors()[0]
             place = [str(part) for part in first["loc"]]
             reason = _reason(place, first["type"], first["msg"])
-            raise UsageError(f"The setting {'.'.join(place)} cannot be {first['input']!r}: {reason}.") from error
+            name = f"--{place[0].replace('_', '-')}" if by_options else f"The setting {'.'.join(place)}"
+            raise UsageError(f"{name} cannot be {first['input']!r}: {reason}.") from error
 
     def scene(self) -> Scene:
         """The part that a named scene stores: never 'none', so that no key shows the room."""

@@ -33,6 +33,11 @@ class SetupError(Exception):
     """One sentence that says what is missing and how to get it."""
 
 
+def is_ready() -> bool:
+    """Whether `prepare` has run for today's pyproject.toml."""
+    return bool(_read_stamp())
+
+
 def prepare(build: str = "", extras: Sequence[str] = (), virtual_screen: bool = False) -> None:
     """Bring .venv to what pyproject.toml asks for; returns at once if the stamp says that it is.
 
@@ -205,6 +210,8 @@ def _install_build(build: str, extras: Sequence[str]) -> bool:
         # Both put their files in one folder, so removing one breaks the other: remove both, then install.
         subprocess.run([*pip, "uninstall", "-y", "-q", *BUILDS.values()], check=False)
     size = "a download of about 3 GB, for NVIDIA GPUs" if build == "cuda" else "a download of about 300 MB"
+    if build == "cuda" and not _has_nvidia():
+        say("No NVIDIA driver answers on this machine; until one does, the processor runs the network.")
     if any(_is_installed(package) for package in BUILDS.values()):
         say("Updating Mattecam's packages.")
     else:

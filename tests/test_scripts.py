@@ -133,6 +133,17 @@ def test_a_driver_that_does_not_answer_chooses_the_cpu(
     assert machine.installed() == [".[cpu]"]
 
 
+def test_who_asks_for_cuda_without_a_driver_is_told(
+    bootstrap: ModuleType, machine: Machine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_programs(monkeypatch, bootstrap)
+    bootstrap.prepare(build="cuda")
+    assert machine.installed() == [".[cuda]"]
+    told = capsys.readouterr().err
+    assert "No NVIDIA driver answers" in told
+    assert "3 GB" in told
+
+
 def test_cuda_that_cannot_be_installed_falls_back_only_if_nobody_asked_for_it(
     bootstrap: ModuleType, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,6 +234,24 @@ def test_start_hands_everything_else_to_the_program(
     assert started == [[main, "run", "--engine", "cpu", "--json"], [main]]
     with pytest.raises(SystemExit, match="2"):
         start.main(["--cpu", "--cuda"])
+
+
+def test_help_sets_nothing_up(
+    bootstrap: ModuleType,
+    machine: Machine,
+    scripts: Callable[[str], ModuleType],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start = scripts("start")
+    started: list[list[str]] = []
+    monkeypatch.setattr(bootstrap, "run", started.append)
+    start.main(["--help"])
+    assert "[--cpu|--cuda]" in capsys.readouterr().out
+    assert not machine.commands
+    bootstrap.prepare()
+    start.main(["--help"])
+    assert started == [[str(bootstrap.ROOT / "main.py"), "--help"]]
 
 
 def test_a_setup_error_is_one_sentence_and_exit_code_1(

@@ -89,6 +89,28 @@ def test_a_file_comes_before_the_shipped_background_of_its_name(
     assert shipped_backgrounds.spec("hills") == "hills"
 
 
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [("hils", "Did you mean hills?"), ("Blurr", "Did you mean blur?"), ("colour", "color:#rrggbb")],
+)
+def test_a_word_that_is_no_background_is_told_with_those_there_are(
+    capsys: pytest.CaptureFixture[str], word: str, told: str
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main([*LIVE, "--background", word])
+    said = capsys.readouterr().err
+    assert f"--background: there is no '{word}' (choose from" in said
+    assert told in said
+
+
+@pytest.mark.parametrize(("option", "value"), [("--fps-cap", "1"), ("--load-limit", "5")])
+def test_a_value_that_does_not_fit_is_told_by_its_option(
+    capsys: pytest.CaptureFixture[str], option: str, value: str
+) -> None:
+    assert main([*LIVE, option, value]) == 2
+    assert f"mattecam: {option} cannot be {value}: it must be" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("tiny")
 def test_run_says_what_auto_did_and_what_it_was_held_to(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
