@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"mattecam: {sys.executable} has no package {error.name}. {mend}".rstrip(), file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
-        print("mattecam: stopped before the end", file=sys.stderr)
+        print("mattecam: Stopped before the end.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone, as `head` does; Python would complain again while it ends.
@@ -217,7 +217,7 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     add_run_options(add("run", _run, "Run live without a window."))
-    text = "Replace the background in an image, a folder of images, or a video."
+    text = "Replace the background in an image, a folder of images, or a video. Give --output, --alpha or both."
     add_process_options(add("process", _process, text))
     add_bench_options(add("bench", _bench, "Measure each stage's time on this machine."))
     text = "Compare the mattes of a folder of pictures or clips with the true mattes."

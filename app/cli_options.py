@@ -46,10 +46,13 @@ def add_run_options(run: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"process at most N frames per second, 0 for no limit; {SAVED}",
     )
-    limit = f"use at most this share of the processor or GPU, 10 to 100, down to 2 frames per second; {SAVED}"
+    limit = f"use at most this share of the processor or GPU, 10 to 100, after some seconds; never below 2 fps; {SAVED}"
     run.add_argument("--load-limit", type=whole_number, metavar="PERCENT", help=limit)
     run.add_argument(
-        "--seconds", type=_seconds, metavar="N", help="stop N seconds after the start; default: run until Ctrl-C"
+        "--seconds",
+        type=_seconds,
+        metavar="N",
+        help="stop N seconds after the start, start-up included; default: run until Ctrl-C",
     )
     _add_engine_options(run, None, None)
 
@@ -115,14 +118,16 @@ def add_adapt_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "clip", type=given_path, metavar="CLIP_OR_FOLDER", help="a video, or a folder of pictures in order"
     )
-    sub.add_argument("--epochs", type=whole_number, default=10, metavar="N", help="default: 10, as in the paper")
+    sub.add_argument(
+        "--epochs", type=whole_number, default=10, metavar="N", help="passes over all pictures; default: 10"
+    )
     sub.add_argument(
         "--seconds-limit",
         type=_seconds,
         metavar="S",
         help="finish within S seconds, learning from fewer pictures if necessary",
     )
-    sub.add_argument("--output", metavar="NAME", help="name of the adapted model")
+    sub.add_argument("--output", metavar="NAME", help="name of the adapted model; default: the model's, with _room")
     sub.add_argument(
         "--compare", type=given_path, metavar="FOLDER", help="write pictures from before and after to this folder"
     )
@@ -134,8 +139,8 @@ def add_models_actions(models: argparse.ArgumentParser) -> None:
     for action, argument, text in (
         ("list", None, "list installed and downloadable models"),
         ("verify", None, "check every model file against its SHA-256"),
-        ("get", "NAME", "download a model"),
-        ("import", "FILE", "add a released MODNet file"),
+        ("get", "NAME", "download a model of `models list`"),
+        ("import", "FILE", "add a released MODNet file (.onnx or .ckpt)"),
         ("remove", "NAME", "delete a model that you added"),
     ):
         sub = actions.add_parser(action, help=text, description=text)

@@ -118,7 +118,10 @@ def _process_folder(job: Job, folder: Path) -> None:
         path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
     )
     if not images:
-        raise UsageError(f"The folder {folder} has no images.", "Give one with JPEG, PNG or WebP files.")
+        raise UsageError(
+            f"The folder {folder} has no images.",
+            "Give one with JPEG, PNG or WebP files; those in its folders do not count.",
+        )
     work = [
         (
             path,

@@ -58,7 +58,7 @@ def _check_target(target: Path, source: Path, kind: InputKind, picture_suffixes:
         is_file = is_there(target) and not is_folder(target)
         if is_file or (not is_there(target) and suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES):
             raise UsageError(
-                f"The input {source} is a folder, but {target} is a file.", "Give a folder for the results."
+                f"The input {source} is a folder, but {target} is a file's name.", "Give a folder for the results."
             )
         return
     if is_folder(target):

@@ -164,7 +164,8 @@ def _report(pipeline: Pipeline, status: Status, settings: Settings, ran: tuple[f
     stats = pipeline.run_stats()
     seconds = ran[1] - ran[0]
     if not as_json:
-        print(f"{stats.shown} frames in {seconds:.1f} s. {_line(status)}")
+        ready = _line(status) if status.provider else "It ended before the picture was ready."
+        print(f"{stats.shown} frames in {seconds:.1f} s, start-up included. {ready}")
         return
     print(json.dumps(_figures(stats, status, settings, ran)))
 

@@ -67,7 +67,7 @@ class CommandParser(argparse.ArgumentParser):
             said = said.replace(": invalid choice: ", ": there is no ", 1)
             hint = _meant(chosen[1], set(re.findall(r"[\w.-]+", chosen[2])))
             if not hint and said.startswith("COMMAND: "):
-                hint = " An option stands behind its command."
+                hint = " Options come after their command."
         elif said.startswith(_UNKNOWN):
             words = said.removeprefix(_UNKNOWN)
             said = f"this command does not take {words}"
@@ -80,9 +80,10 @@ class CommandParser(argparse.ArgumentParser):
 
 
 def _meant(word: str, known: set[str]) -> str:
-    """' Did you mean fast?', or nothing where nothing known is near the word."""
-    near = difflib.get_close_matches(word, known, 1, 0.6)
-    return f" Did you mean {near[0]}?" if near and near[0] != word else ""
+    """' Did you mean fast?', or nothing where nothing known is near the word. An option's dashes are not compared."""
+    bare = {name.lstrip("-"): name for name in sorted(known, reverse=True)}  # '--help' stands for both of its forms
+    near = difflib.get_close_matches(word.lstrip("-"), bare, 1, 0.6)
+    return f" Did you mean {bare[near[0]]}?" if near and bare[near[0]] != word else ""
 
 
 def _options(parser: argparse.ArgumentParser) -> set[str]:

@@ -99,7 +99,7 @@ def test_wrong_use_is_exit_code_2(arguments: tuple[str, ...], capsys: pytest.Cap
         (("run", "--output"), "mattecam run: --output: its value is missing. Add --help"),
         (("process",), "mattecam process: missing: INPUT. Add --help"),
         (("bench", "--camera", "0"), "mattecam: this command does not take --camera 0. It belongs to: run. Add --help"),
-        (("--background", "blur"), "). An option stands behind its command. Add --help"),
+        (("--background", "blur"), "). Options come after their command. Add --help"),
         (("rnu",), "). Did you mean run? Add --help"),
         (("run", "--fps-cap", "fats"), "'fats' is not a whole number. Add --help"),
         (("run", "--preset", "argument x"), "there is no 'argument x' (choose"),

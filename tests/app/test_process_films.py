@@ -266,7 +266,7 @@ def test_a_process_that_is_told_to_end_leaves_no_part(tmp_path: Path) -> None:
     finally:
         process.kill()
     assert process.returncode == 130
-    assert b"stopped before the end" in said
+    assert b"Stopped before the end" in said
     assert sorted(path.name for path in tmp_path.iterdir()) == ["film.mp4"]
 
 
