@@ -1,8 +1,8 @@
 """Work on threads of its own: what is needed next made ahead, what is made written behind."""
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Collection, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -17,26 +17,26 @@ def ahead(items: Iterator[T]) -> Generator[T, None, None]:
 
     What making one raises is raised in its place. Once this is closed, nothing uses `items` any more.
     """
-    with ThreadPoolExecutor(1, "ahead") as thread:
-        waiting: deque[Future[T]] = deque()
-        try:
-            while True:
-                while len(waiting) < DEPTH:
-                    waiting.append(thread.submit(next, items, _END))
-                item = waiting.popleft().result()
-                if item is _END:
-                    return
-                yield item
-        finally:
-            for future in waiting:
-                future.cancel()
+    thread = ThreadPoolExecutor(1, "mattecam-ahead")
+    waiting: deque[Future[T]] = deque()
+    try:
+        while True:
+            while len(waiting) < DEPTH:
+                waiting.append(thread.submit(next, items, _END))
+            item = waiting[0].result()
+            waiting.popleft()
+            if item is _END:
+                return
+            yield item
+    finally:
+        _give_up(thread, waiting)
 
 
 class Behind:
     """Calls made on another thread in the order they are given, while the caller goes on. Used on one thread."""
 
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, "behind")
+        self._thread = ThreadPoolExecutor(1, "mattecam-behind")
         self._waiting: deque[Future[object]] = deque()
 
     def call(self, do: Callable[..., object], *given: object) -> None:
@@ -55,12 +55,27 @@ class Behind:
 
     def close(self) -> None:
         """Give up what has not begun, and wait for what has. Safe to call twice."""
-        self._thread.shutdown(cancel_futures=True)
+        _give_up(self._thread, self._waiting)
         self._waiting.clear()
 
     def _take(self) -> None:
         try:
-            self._waiting.popleft().result()
+            self._waiting[0].result()
         except BaseException:
             self.close()
             raise
+        self._waiting.popleft()
+
+
+def _give_up(thread: ThreadPoolExecutor, futures: Collection[Future[Any]]) -> None:
+    """Cancel what has not begun, and wait for what has: whoever frees what that uses comes next.
+
+    Not by joining the thread, which Python takes for ended once Ctrl-C has ended a join.
+    """
+    thread.shutdown(wait=False, cancel_futures=True)
+    begun = [future for future in futures if not future.cancelled()]  # `wait` would wait for the others for ever
+    try:
+        wait(begun)
+    except KeyboardInterrupt:
+        wait(begun)
+        raise

@@ -39,6 +39,8 @@ COPIED_SOUND = {
 """The codecs of sound that a format takes as they are and players expect there; .mkv takes nearly any."""
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 SOUND_GAP_S = 0.1
+NARROW = 32
+"""Pixels in a row below which FFmpeg, which reads several at once, may read more than there are."""
 CUT_S = 0.5
 """A film that ends so much before the time that its file gives was cut short."""
 RGB_CODECS = {".webm": "libvpx-vp9"}
@@ -175,11 +177,12 @@ class VideoWriter:
         """Add one picture (uint8 H×W×3, H×W×4 or H×W, as `pixels` says) at a time stamp in the reader's time base."""
         width, height = self._size
         picture = np.ascontiguousarray(picture[:height, :width])
-        if self._lossless:
-            frame = av.VideoFrame.from_ndarray(picture, format=self._pixels)
-        else:  # borrows the pixels, which the conversion has read when it is done
-            borrowed = av.VideoFrame.from_numpy_buffer(picture, format=self._pixels)
-            frame = self._reformatter.reformat(borrowed, format=self._encoded, dst_colorspace=self._matrix)
+        # A conversion is through with borrowed pixels once it is done; but of narrow ones it reads beyond the end.
+        borrows = not self._lossless and width >= NARROW
+        take = av.VideoFrame.from_numpy_buffer if borrows else av.VideoFrame.from_ndarray
+        frame = take(picture, format=self._pixels)
+        if not self._lossless:
+            frame = self._reformatter.reformat(frame, format=self._encoded, dst_colorspace=self._matrix)
         frame.pts = stamp
         frame.time_base = self._stream.codec_context.time_base
         self._mux(self._stream.encode(frame))

@@ -28,18 +28,26 @@ _PLAINER = (
 def ended_like_ctrl_c() -> Iterator[None]:
     """While this lasts, what asks the program to end does as Ctrl-C does, so that nothing half-done is left.
 
-    On the main thread only; a signal that is ignored, as under `nohup`, or somebody else's stays so.
+    Only the first does anything: an impatient second one must not end the clearing up. On the main thread only; a
+    signal that is ignored, as under `nohup`, or somebody else's stays so.
     """
-    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    signals = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     here = threading.current_thread() is threading.main_thread()
-    taken = [each for each in signals if here and signal.getsignal(each) is signal.SIG_DFL]
+    before = {each: signal.getsignal(each) for each in signals if here}
+    taken = {each: was for each, was in before.items() if was in (signal.SIG_DFL, signal.default_int_handler)}
+
+    def end(number: int, frame: object) -> NoReturn:
+        for each in taken:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
     for each in taken:
-        signal.signal(each, signal.default_int_handler)
+        signal.signal(each, end)
     try:
         yield
     finally:
-        for each in taken:
-            signal.signal(each, signal.SIG_DFL)
+        for each, was in taken.items():
+            signal.signal(each, was)
 
 
 def given_path(text: str) -> Path:

@@ -1,11 +1,13 @@
 """What is made ahead keeps its order and its errors; what is done behind is done in order, and its errors come back."""
 
+import _thread
 import contextlib
 import threading
 from collections.abc import Iterator
 
 import pytest
 
+from app.cli import THREADS
 from app.overlap import DEPTH, Behind, ahead
 
 SOON_S = 10.0
@@ -72,6 +74,56 @@ def test_nothing_uses_the_items_once_it_is_closed() -> None:
     source.close()  # "generator already executing" if another thread were in it
     going.clear()
     assert not going.wait(0.05)
+
+
+def test_ctrl_c_while_it_is_closed_does_not_leave_the_items_in_use() -> None:
+    making, free = threading.Event(), threading.Event()
+
+    def items() -> Iterator[int]:
+        yield 0
+        making.set()
+        assert free.wait(SOON_S)
+        yield 1
+
+    source = items()
+    given = ahead(source)
+    next(given)
+    assert making.wait(SOON_S)
+    threading.Timer(0.1, _thread.interrupt_main).start()
+    threading.Timer(0.3, free.set).start()
+    with pytest.raises(KeyboardInterrupt):
+        given.close()
+    source.close()  # "generator already executing" if another thread were in it
+
+
+def test_ctrl_c_while_it_is_closed_does_not_leave_a_call_going() -> None:
+    started, free, done = threading.Event(), threading.Event(), threading.Event()
+
+    def slow() -> None:
+        started.set()
+        assert free.wait(SOON_S)
+        done.set()
+
+    behind = Behind()
+    behind.call(slow)
+    assert started.wait(SOON_S)
+    threading.Timer(0.1, _thread.interrupt_main).start()
+    threading.Timer(0.3, free.set).start()
+    with pytest.raises(KeyboardInterrupt):
+        behind.finish()
+    behind.close()
+    assert done.is_set()
+
+
+def test_its_threads_are_known_as_ours() -> None:
+    names: list[str] = []
+    list(ahead(names.append(threading.current_thread().name) for _ in range(1)))
+    behind = Behind()
+    behind.call(lambda: names.append(threading.current_thread().name))
+    behind.finish()
+    behind.close()
+    assert all(name.startswith(THREADS) for name in names)
+    assert len(names) == 2
 
 
 def test_calls_are_made_in_order_on_another_thread() -> None:

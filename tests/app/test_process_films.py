@@ -285,3 +285,17 @@ def test_a_hang_up_ends_it_unless_it_is_ignored_as_under_nohup(ignored: bool) ->
         left = signal.signal(signal.SIGHUP, before)
     assert ended != ignored
     assert left == (signal.SIG_IGN if ignored else signal.SIG_DFL), "it is as it was"
+
+
+def test_only_the_first_ctrl_c_ends_it_so_that_clearing_up_comes_to_its_end() -> None:
+    cleared = False
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), ended_like_ctrl_c():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGTERM)
+            cleared = True
+    assert cleared
+    assert signal.getsignal(signal.SIGINT) is before, "it is as it was"
