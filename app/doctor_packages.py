@@ -14,7 +14,7 @@ from app import system_libraries
 from app.doctor import Check, Finding, State
 from app.doctor_probe import PACKAGES, PROBED_ENGINES
 from matting_core.nvidia import has_driver
-from matting_core.own_command import own_command
+from matting_core.own_command import PIP, own_command
 
 ROOT = Path(__file__).resolve().parents[1]
 OLDEST_PYTHON = (3, 11)
@@ -42,7 +42,7 @@ def check_packages() -> list[Finding]:
         else:
             findings.append(Finding(key, "wrong", f"{name} cannot be loaded ({text}).", _mend_package(name, text)))
     if importlib.util.find_spec("pyvirtualcam") is None:
-        mend = f"{_pip()} install pyvirtualcam"
+        mend = f"{PIP} install pyvirtualcam"
         findings.append(
             Finding("package_pyvirtualcam", "note", "pyvirtualcam is missing, so there is no virtual camera.", mend)
         )
@@ -57,12 +57,12 @@ def check_onnxruntime() -> list[Finding]:
     found = [f"{name} {version}" for name, version in builds.items() if version]
     if len(found) > 1:
         wanted = "onnxruntime-gpu[cuda,cudnn]" if builds["onnxruntime-gpu"] else "onnxruntime-directml"
-        mend = f'{_pip()} uninstall -y {" ".join(builds)} && {_pip()} install "{wanted}"'
+        mend = f'{PIP} uninstall -y {" ".join(builds)} && {PIP} install "{wanted}"'
         return [Finding("onnxruntime", "wrong", f"{' and '.join(found)} overwrite each other's files.", mend)]
     if not found:
-        mend = f"{_pip()} install onnxruntime"
+        mend = f"{PIP} install onnxruntime"
         return [
-            Finding("onnxruntime", "note", "ONNX Runtime is missing; only OpenVINO is left to run the network.", mend)
+            Finding("onnxruntime", "wrong", "ONNX Runtime is missing; only OpenVINO is left to run the network.", mend)
         ]
     return [Finding("onnxruntime", "ok", found[0])]
 
@@ -196,8 +196,4 @@ def _version(distribution: str) -> str:
 def _mend_package(name: str, text: str) -> str:
     if "cannot open shared object" in text:
         return "See the line `libraries` below."
-    return f"{_pip()} install --force-reinstall {name}" if _version(name) else f"{_pip()} install {name}"
-
-
-def _pip() -> str:
-    return f"{sys.executable} -m pip"
+    return f"{PIP} install --force-reinstall {name}" if _version(name) else f"{PIP} install {name}"

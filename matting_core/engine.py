@@ -14,6 +14,7 @@ from matting_core.engine_recorded import RecordedEngine
 from matting_core.errors import EngineError, InferenceFailed
 from matting_core.frames import FloatAlpha
 from matting_core.matte_check import is_matte, takes_for_person
+from matting_core.own_command import PIP
 from matting_core.preprocess import Blob
 
 log = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ def create_engine(name: str, model: Path | Network) -> MattingEngine:
             reasons.append(f"{candidate}: {error.problem}")
     raise EngineError(
         f"No inference engine works here ({' '.join(reasons)})",
-        "Install one with: pip install openvino",
+        f"Install one with: {PIP} install openvino",
     )
 
 

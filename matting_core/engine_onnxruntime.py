@@ -13,6 +13,7 @@ from matting_core.engine_names import MEND_MODEL
 from matting_core.errors import EngineError, InferenceFailed, first_line
 from matting_core.frames import FloatAlpha
 from matting_core.nvidia import require_device
+from matting_core.own_command import PIP
 from matting_core.preprocess import Blob
 
 log = logging.getLogger(__name__)
@@ -28,12 +29,12 @@ NVIDIA = ("cuda", "tensorrt")
 GPU_MEND = "Install the GPU build with: python3 scripts/start.py --cuda"
 MENDS = {
     "cuda": GPU_MEND,
-    "tensorrt": f"{GPU_MEND}, and TensorRT with: pip install tensorrt",
+    "tensorrt": f"{GPU_MEND}, and TensorRT with: {PIP} install tensorrt",
     "coreml": "CoreML is part of onnxruntime on macOS only; choose the engine auto.",
-    "directml": "Install it with: pip uninstall onnxruntime, then pip install onnxruntime-directml"
+    "directml": f"Install it with: {PIP} uninstall onnxruntime, then {PIP} install onnxruntime-directml"
     if sys.platform == "win32"
     else "DirectML is part of Windows only; choose the engine auto.",
-    "cpu": "Install it with: pip install onnxruntime",
+    "cpu": f"Install it with: {PIP} install onnxruntime",
 }
 SPIN_S = 0.05
 """Longer than its threads wait for more work, each at the whole cost of a core, before they sleep. Another engine that

@@ -10,6 +10,7 @@ from matting_core.engine_names import MEND_MODEL
 from matting_core.errors import EngineError, InferenceFailed
 from matting_core.frames import FloatAlpha
 from matting_core.openvino_import import import_openvino, openvino_core
+from matting_core.own_command import PIP
 from matting_core.preprocess import Blob
 from matting_core.quantised import SUFFIX, read_quantised
 
@@ -23,7 +24,7 @@ def processor_precisions() -> tuple[str, ...]:
     try:
         found = openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     except (ImportError, RuntimeError) as error:
-        raise EngineError("OpenVINO is not installed.", "Install it with: pip install openvino") from error
+        raise EngineError("OpenVINO is not installed.", f"Install it with: {PIP} install openvino") from error
     return tuple(name for name, word in PRECISIONS.items() if word in found)
 
 
@@ -45,7 +46,7 @@ class OpenVinoEngine:
         try:
             openvino = import_openvino()
         except ImportError as error:
-            raise EngineError("OpenVINO is not installed.", "Install it with: pip install openvino") from error
+            raise EngineError("OpenVINO is not installed.", f"Install it with: {PIP} install openvino") from error
         try:
             self._core = openvino_core()
             quantised = model.suffix == SUFFIX

@@ -1,8 +1,11 @@
 """How this copy of Mattecam is called from a terminal, for the sentences that name a command."""
 
 import os
+import sys
 from pathlib import Path
 
+PIP = f"{sys.executable} -m pip"
+"""The pip of the Python that runs this: another one would install where nobody looks."""
 START = Path(__file__).resolve().parents[1] / "scripts" / "start.py"
 
 

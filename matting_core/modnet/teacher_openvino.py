@@ -10,6 +10,7 @@ from matting_core.modnet.backbone import Taps
 from matting_core.modnet.model import MODNet
 from matting_core.modnet.onnx_graph import onnx_graph
 from matting_core.openvino_import import openvino_core
+from matting_core.own_command import PIP
 
 
 class CompiledTeacher:
@@ -42,7 +43,8 @@ class CompiledTeacher:
             answers = self._compiled(image.numpy()).to_tuple()
         except (ImportError, RuntimeError) as error:
             raise EngineError(
-                f"OpenVINO cannot compute the teacher ({first_line(error)}).", "Install it with: pip install openvino"
+                f"OpenVINO cannot compute the teacher ({first_line(error)}).",
+                f"Install it with: {PIP} install openvino",
             ) from error
         matte, *taps = map(torch.from_numpy, answers)
         return Taps(*taps), matte

@@ -99,7 +99,7 @@ def test_a_qt_that_does_not_count_right_is_named_with_its_mend(monkeypatch: pyte
     [
         ({"onnxruntime": "1.20"}, "ok"),
         ({"onnxruntime-gpu": "1.21"}, "ok"),
-        ({}, "note"),
+        ({}, "wrong"),
         ({"onnxruntime": "1.20", "onnxruntime-gpu": "1.21"}, "wrong"),
     ],
 )
@@ -107,7 +107,9 @@ def test_two_builds_of_onnxruntime_clash(monkeypatch: pytest.MonkeyPatch, builds
     monkeypatch.setattr(doctor_packages, "_version", lambda name: builds.get(name, ""))
     finding = only(doctor_packages.check_onnxruntime())
     assert finding.state == state
-    if state == "wrong":
+    if not builds:
+        assert f"{sys.executable} -m pip install onnxruntime" in finding.mend
+    elif state == "wrong":
         assert "uninstall -y onnxruntime onnxruntime-gpu" in finding.mend
         assert 'install "onnxruntime-gpu[cuda,cudnn]"' in finding.mend
 
