@@ -1,16 +1,20 @@
 """The options of each command, with their help. app/cli.py says what carries a command out."""
 
 import argparse
+import re
+from pathlib import Path
 from typing import Any
 
 from app import shipped_backgrounds
 from matting_core.command_line import given_path, whole_number
 from matting_core.engine_names import ENGINE_NAMES
 from matting_core.errors import UsageError
+from matting_core.inputs import is_there
 from matting_core.layouts import AUTO, LAYOUTS
 from matting_core.presets import AUTO_PRESET, DEFAULT_PRESET, LIVE_PRESETS, PRESETS
 
 SAVED = "default: the window's setting"
+_WORDS = ("blur", "transparent", "none")
 SPEC = (
     "color:#rrggbb, blur, blur:N (1 to 100), transparent, none, an image or video file, or one of "
     f"{', '.join(shipped_backgrounds.names()).replace('%', '%%')}"
@@ -29,7 +33,7 @@ MODEL = "one of `models list`; default: the preset's own"
 def add_run_options(run: argparse.ArgumentParser) -> None:
     """`run`: what is left out comes from the user's settings."""
     run.add_argument("--camera", help=f"auto, an index, a name, a device or a file; 'demo' needs no camera; {SAVED}")
-    run.add_argument("--background", type=shipped_backgrounds.spec, metavar="SPEC", help=f"{SPEC}; {SAVED}")
+    run.add_argument("--background", type=_background, metavar="SPEC", help=f"{SPEC}; {SAVED}")
     run.add_argument(
         "--size", metavar="WxH", help=f"size of the camera's picture and of the output, both even; {SAVED}"
     )
@@ -68,7 +72,7 @@ def add_process_options(process: argparse.ArgumentParser) -> None:
     output = "the file or folder to write; existing files are replaced"
     process.add_argument("--output", type=given_path, metavar="OUT", help=output)
     spec = f"{SPEC}; default: blur"
-    process.add_argument("--background", type=shipped_backgrounds.spec, default="blur", metavar="SPEC", help=spec)
+    process.add_argument("--background", type=_background, default="blur", metavar="SPEC", help=spec)
     process.add_argument("--alpha", type=given_path, metavar="PATH", help="also write the mattes")
     process.add_argument("--model", metavar="NAME", help=MODEL)
     _add_engine_options(process, DEFAULT_PRESET, "auto")
@@ -159,6 +163,17 @@ def _add_engine_options(sub: argparse.ArgumentParser, preset: str | None, engine
     sub.add_argument("--preset", type=kind, choices=tuple(names), default=preset, help=f"{text}; {_default(preset)}")
     text = f"what runs the network; {_default(engine)}"
     sub.add_argument("--engine", choices=ENGINE_NAMES, default=engine, help=text)
+
+
+def _background(text: str) -> str:
+    """A background SPEC; a single word must be one that stands for something."""
+    spec, word = shipped_backgrounds.spec(text), text.strip().lower()
+    if word in _WORDS:
+        return word
+    if spec == text and re.fullmatch(r"[\w-]+", word) and not is_there(Path(text)):
+        known = ", ".join((*_WORDS, *shipped_backgrounds.names()))
+        raise argparse.ArgumentTypeError(f"invalid choice: '{text}' (choose from {known})")
+    return spec
 
 
 def _default(value: str | None) -> str:

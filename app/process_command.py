@@ -4,6 +4,7 @@ import contextlib
 import json
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from matting_core.command_line import ended_like_ctrl_c
 from matting_core.engine import MattingEngine, create_engine
 from matting_core.errors import MediaError, UsageError
 from matting_core.fit import fit_image
-from matting_core.frames import Frame, Image, MattedFrame
+from matting_core.frames import Alpha, Array, Frame, Image, MattedFrame
 from matting_core.model_store import ModelStore
 from matting_core.pictures import read_image, write_image
 from matting_core.predictor import Predictor, matte_still
@@ -180,23 +181,20 @@ def _process_video(job: Job, source: Path) -> None:
             print(f"mattecam: {reader.silenced}", file=sys.stderr)
         predictor = Predictor(job.engine, job.preset, Scene().smoothing)
         film: Film | None = None
-        sound_before: list[Any] = []
         with (
             tqdm(total=reader.frames or None, unit="frame", disable=None) as progress,
-            contextlib.closing(ahead(reader.read())) as steps,
+            contextlib.closing(ahead(_with_sound(reader.read()))) as steps,
         ):
             try:
-                for step in steps:
-                    if not isinstance(step, tuple):
-                        film.add_sound(step) if film else sound_before.append(step)
-                        continue
-                    image, stamp = step
-                    if film is None:
-                        film = Film(job, reader, (image.shape[1], image.shape[0]), picture_path, matte_path)
-                        for packet in sound_before:
-                            film.add_sound(packet)
-                    film.add(predictor, image, stamp)
-                    progress.update()
+                for sound, picture in steps:
+                    if picture is not None:
+                        image, stamp = picture
+                        if film is None:
+                            film = Film(job, reader, (image.shape[1], image.shape[0]), picture_path, matte_path)
+                        film.add(predictor, sound, image, stamp)
+                        progress.update()
+                    elif film is not None:
+                        film.add_sound(sound)
                 if film is None:
                     raise MediaError(f"The video {source} has no readable picture.", "Give another file.")
                 film.finish()
@@ -204,6 +202,22 @@ def _process_video(job: Job, source: Path) -> None:
             finally:
                 if film is not None:
                     film.close()
+
+
+def _with_sound(steps: Iterator[tuple[Image, int] | Any]) -> Iterator[tuple[list[Any], tuple[Image, int] | None]]:
+    """What `VideoReader.read` gives as (packets of sound, the picture after them); None after the last picture.
+
+    So that a picture is made or written while another is matted, however much sound lies between.
+    """
+    sound: list[Any] = []
+    for step in steps:
+        if isinstance(step, tuple):
+            yield sound, step
+            sound = []
+        else:
+            sound.append(step)
+    if sound:
+        yield sound, None
 
 
 class Film:
@@ -226,23 +240,21 @@ class Film:
         self._behind = Behind()
         job.input_size = input_size(size[1], size[0], job.preset.long_side)
 
-    def add(self, predictor: Predictor, image: Image, stamp: int) -> None:
-        """Matte and write one frame at its time stamp."""
+    def add(self, predictor: Predictor, sound: list[Any], image: Image, stamp: int) -> None:
+        """Matte and write one frame at its time stamp, after packets of the old sound."""
         image = fit_image(image, *self._size, "cover")
         matted = predictor.predict(Frame(image, float(stamp * self._time_base), self._job.frames))
         assert matted is not None, "this stabiliser holds no frame back"
-        if self._matte is not None:
-            self._behind.call(self._matte.write, matted.alpha, stamp)
+        done = None
         if self._picture is not None:
             studio = self._studio
             done = studio.cut_out(matted) if self._cut_out else studio.compose(matted, matted.frame.captured_at)
-            self._behind.call(self._picture.write, done, stamp)
+        self._behind.call(self._write, sound, done, matted.alpha, stamp)
         self._job.frames += 1
 
-    def add_sound(self, packet: Any) -> None:
-        """Carry one packet of the old sound over."""
-        if self._picture is not None:
-            self._behind.call(self._picture.write_audio, packet)
+    def add_sound(self, packets: list[Any]) -> None:
+        """Carry packets of the old sound over."""
+        self._behind.call(self._write_sound, packets)
 
     def finish(self) -> None:
         """Complete the files."""
@@ -253,8 +265,21 @@ class Film:
 
     def close(self) -> None:
         """Free everything, finished or not."""
-        self._behind.close()
-        self._studio.close()
-        for writer in (self._picture, self._matte):
-            if writer is not None:
-                writer.abandon()
+        with contextlib.ExitStack() as last:
+            for writer in (self._picture, self._matte):
+                if writer is not None:
+                    last.callback(writer.abandon)
+            last.callback(self._studio.close)
+            last.callback(self._behind.close)  # comes first, and whatever happens to it, the rest follows
+
+    def _write(self, sound: list[Any], done: Array | None, alpha: Alpha, stamp: int) -> None:
+        self._write_sound(sound)
+        if self._matte is not None:
+            self._matte.write(alpha, stamp)
+        if self._picture is not None and done is not None:
+            self._picture.write(done, stamp)
+
+    def _write_sound(self, packets: list[Any]) -> None:
+        if self._picture is not None:
+            for packet in packets:
+                self._picture.write_audio(packet)

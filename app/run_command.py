@@ -28,6 +28,8 @@ from matting_core.suffixes import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 log = logging.getLogger(__name__)
 
 REPORT_S = 5.0
+OPTIONS = {name: f"--{name.replace('_', '-')}" for name in ("camera", "background", "fps_cap", "load_limit")}
+"""What the command line calls settings."""
 
 
 def run(output: str, seconds: float | None, as_json: bool, size: str | None = None, **given: str | int | None) -> int:
@@ -78,7 +80,7 @@ def _settings(size: str | None, **given: str | int | None) -> Settings:
     if size is not None:
         width, height = even(*parse_size(size))
         named |= dict.fromkeys(("camera_size", "output_size"), f"{width}x{height}")
-    settings = saved.changed(True, **named)
+    settings = saved.changed(OPTIONS, **named)
     if "camera" in named:
         _check_camera(settings.camera)
     _check_background(settings, given="background" in named)

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -116,10 +117,10 @@ class Settings(Scene):
             raise ValueError(f"it must be 0 for no limit, or at least {SLOWEST_CAP}")
         return value
 
-    def changed(self, by_options: bool = False, /, **changes: Any) -> "Settings":
-        """A validated copy with these fields changed; UsageError names the field that does not fit.
+    def changed(self, names: Mapping[str, str] | None = None, /, **changes: Any) -> "Settings":
+        """A validated copy with these fields changed; UsageError names the one that does not fit.
 
-        by_options: each by the option of the command line that has its name.
+        names: what the user calls fields, if not by their own names.
         """
         try:
             return Settings.model_validate({**self.model_dump(), **changes})
@@ -127,7 +128,7 @@ class Settings(Scene):
             first = error.errors()[0]
             place = [str(part) for part in first["loc"]]
             reason = _reason(place, first["type"], first["msg"])
-            name = f"--{place[0].replace('_', '-')}" if by_options else f"The setting {'.'.join(place)}"
+            name = (names or {}).get(".".join(place), f"The setting {'.'.join(place)}")
             raise UsageError(f"{name} cannot be {first['input']!r}: {reason}.") from error
 
     def scene(self) -> Scene:

@@ -1,10 +1,7 @@
 """The backgrounds that come with Mattecam, their names on the command line, and which files can be backgrounds."""
 
-import argparse
-import re
 from pathlib import Path
 
-from matting_core.background_spec import WORDS
 from matting_core.inputs import is_file
 from matting_core.suffixes import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
@@ -28,16 +25,11 @@ def names() -> tuple[str, ...]:
 def spec(text: str) -> str:
     """A background SPEC in which the name of a shipped one ('hills', 'Hills', 'hills.jpg') stands for its file.
 
-    A file of that very name comes first. ArgumentTypeError for a single word that stands for nothing.
+    A file of that very name comes first.
     """
     shipped = {name: path for path in files() for name in (path.stem.lower(), path.name.lower())}
     name = text.strip().lower()
-    if is_file(text):
-        return text
-    if re.fullmatch(r"[\w-]+", name) and name not in {*shipped, *WORDS}:
-        known = ", ".join((*WORDS, "color:#rrggbb", *names()))
-        raise argparse.ArgumentTypeError(f"invalid choice: '{text}' (choose from {known})")
-    return str(shipped.get(name, text))
+    return str(shipped[name]) if name in shipped and not is_file(text) else text
 
 
 def found_again(text: str) -> str:

@@ -26,7 +26,10 @@ class Studio:
         self._edges = Edges(looks.edge_shift, looks.edge_feather, looks.light_wrap, looks.decontaminate)
 
     def compose(self, matted: MattedFrame, at_s: float) -> Image:
-        """The picture on its background at that time: uint8 H×W×3 BGR, the caller's."""
+        """The picture on its background at that time: uint8 H×W×3 BGR, not written to while it is held.
+
+        On the background `none` it is the frame's own.
+        """
         if self._as_it_is:
             return matted.frame.image
         behind = self._background.render(matted, at_s)

@@ -16,6 +16,7 @@ from app.output import NodeWatch, check_canvas
 from matting_core.background import CHROMA_GREEN, colour_canvas
 from matting_core.errors import OutputError, OutputLost, UsageError
 from matting_core.frames import Alpha, Array, Image
+from matting_core.own_command import PIP
 
 log = logging.getLogger(__name__)
 
@@ -134,7 +135,7 @@ def _open(size: tuple[int, int], fps: int, device: str) -> tuple[Any, _Sink]:
         import pyvirtualcam
     except ImportError as error:
         raise OutputError(
-            f"The package pyvirtualcam cannot be loaded ({error}).", "Run 'pip install pyvirtualcam'."
+            f"The package pyvirtualcam cannot be loaded ({error}).", f"Install it with: {PIP} install pyvirtualcam"
         ) from error
 
     class Camera(pyvirtualcam.Camera):  # type: ignore[misc]

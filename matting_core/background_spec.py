@@ -9,8 +9,6 @@ from matting_core.inputs import is_file, why_no_file
 
 Kind = Literal["none", "transparent", "blur", "color", "file"]
 DEFAULT_BLUR = 30
-WORDS = ("blur", "transparent", "none")
-"""The SPECs of a single word."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,10 +36,13 @@ def ended_like_ctrl_c() -> Iterator[None]:
     before = {each: signal.getsignal(each) for each in signals if here}
     taken = {each: was for each, was in before.items() if was in (signal.SIG_DFL, signal.default_int_handler)}
 
-    def end(number: int, frame: object) -> NoReturn:
-        for each in taken:
-            signal.signal(each, signal.SIG_IGN)
-        raise KeyboardInterrupt
+    ended = False
+
+    def end(number: int, frame: object) -> None:
+        nonlocal ended
+        if not ended:
+            ended = True
+            raise KeyboardInterrupt
 
     for each in taken:
         signal.signal(each, end)
@@ -89,7 +92,7 @@ class CommandParser(argparse.ArgumentParser):
 
 def _meant(word: str, known: set[str]) -> str:
     """' Did you mean fast?', or nothing where nothing known is near the word. An option's dashes are not compared."""
-    bare = {name.lstrip("-"): name for name in sorted(known, reverse=True)}  # '--help' stands for both of its forms
+    bare = {name.lstrip("-"): name for name in sorted(known)}
     near = difflib.get_close_matches(word.lstrip("-"), bare, 1, 0.6)
     return f" Did you mean {bare[near[0]]}?" if near and bare[near[0]] != word else ""
 

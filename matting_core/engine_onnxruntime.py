@@ -29,7 +29,7 @@ NVIDIA = ("cuda", "tensorrt")
 GPU_MEND = "Install the GPU build with: python3 scripts/start.py --cuda"
 MENDS = {
     "cuda": GPU_MEND,
-    "tensorrt": f"{GPU_MEND}, and TensorRT with: {PIP} install tensorrt",
+    "tensorrt": f"{GPU_MEND} Then install TensorRT with: {PIP} install tensorrt",
     "coreml": "CoreML is part of onnxruntime on macOS only; choose the engine auto.",
     "directml": f"Install it with: {PIP} uninstall onnxruntime, then {PIP} install onnxruntime-directml"
     if sys.platform == "win32"

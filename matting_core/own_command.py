@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-PIP = f"{sys.executable} -m pip"
+PIP = f'"{sys.executable}" -m pip' if " " in sys.executable else f"{sys.executable} -m pip"
 """The pip of the Python that runs this: another one would install where nobody looks."""
 START = Path(__file__).resolve().parents[1] / "scripts" / "start.py"
 

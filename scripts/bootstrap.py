@@ -34,7 +34,7 @@ class SetupError(Exception):
 
 
 def is_ready() -> bool:
-    """Whether `prepare` has run for today's pyproject.toml."""
+    """Whether `prepare` has run for today's pyproject.toml, whatever the extras."""
     return bool(_read_stamp())
 
 

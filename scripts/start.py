@@ -22,15 +22,15 @@ def main(arguments: list[str]) -> None:
         for argument in arguments
         if argument.removeprefix("--") not in bootstrap.BUILDS or argument[:2] != "--"
     ]
-    asks_help = rest in (["--help"], ["-h"])
-    if asks_help and not bootstrap.is_ready():
-        print(f"{__doc__}\nThe first call sets everything up, a download of about 300 MB (3 GB with --cuda).")
+    if rest not in (["--help"], ["-h"]):
+        with bootstrap.in_one_sentence():
+            bootstrap.prepare(build=builds[0] if builds else "")
+    elif bootstrap.is_ready():
+        print("--cpu, --cuda  (start.py only) use the build for processors, or for NVIDIA GPUs\n", flush=True)
+    else:
+        print(f"{__doc__}\nIt is not set up yet: the next call does that, and downloads 300 MB (3 GB with --cuda).")
         print("After that, --help lists the commands; README.md has them, too.")
         return
-    with bootstrap.in_one_sentence():
-        bootstrap.prepare(build=builds[0] if builds else "")
-    if asks_help:
-        print("--cpu, --cuda  (start.py only) use the build for processors, or for NVIDIA GPUs\n", flush=True)
     bootstrap.run([str(bootstrap.ROOT / "main.py"), *rest])
 
 

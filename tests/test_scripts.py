@@ -249,9 +249,11 @@ def test_help_sets_nothing_up(
     start.main(["--help"])
     assert "[--cpu|--cuda]" in capsys.readouterr().out
     assert not machine.commands
-    bootstrap.prepare()
-    start.main(["--help"])
+    bootstrap.prepare(build="cpu")
+    before = list(machine.commands)
+    start.main(["--cuda", "--help"])
     assert started == [[str(bootstrap.ROOT / "main.py"), "--help"]]
+    assert machine.commands == before
 
 
 def test_a_setup_error_is_one_sentence_and_exit_code_1(

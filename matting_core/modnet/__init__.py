@@ -6,9 +6,9 @@ AAAI 2022.
 """
 
 import importlib.util
-import sys
 
 from matting_core.errors import ModelError
+from matting_core.own_command import PIP
 
 EXTRA = ("torch", "onnx", "onnxscript", "kornia", "accelerate", "tensorboard")
 """The packages of the extra `train` without which nothing in this package works."""
@@ -23,6 +23,5 @@ def require_train_extra(purpose: str) -> None:
     if missing:
         raise ModelError(
             f"{purpose} needs the `train` extra, but {', '.join(missing)} cannot be found.",
-            "In Mattecam's folder, install it (several GB on Linux) with: "
-            f'"{sys.executable}" -m pip install -e ".[train]"',
+            f'In Mattecam\'s folder, install it (several GB on Linux) with: {PIP} install -e ".[train]"',
         )

@@ -1,5 +1,6 @@
 """`run`: every frame in one count, what it records and leaves behind, and what it takes from the window."""
 
+import argparse
 import json
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from app import settings as settings_file
 from app import shipped_backgrounds
 from app.cli import main
+from app.cli_options import add_run_options
 from app.output import NullOutput
 from app.pipeline import Parts
 from app.settings import Settings
@@ -91,7 +93,7 @@ def test_a_file_comes_before_the_shipped_background_of_its_name(
 
 @pytest.mark.parametrize(
     ("word", "told"),
-    [("hils", "Did you mean hills?"), ("Blurr", "Did you mean blur?"), ("colour", "color:#rrggbb")],
+    [("hils", "Did you mean hills?"), ("Blurr", "Did you mean blur?"), ("color", "sunset). Add --help")],
 )
 def test_a_word_that_is_no_background_is_told_with_those_there_are(
     capsys: pytest.CaptureFixture[str], word: str, told: str
@@ -101,6 +103,13 @@ def test_a_word_that_is_no_background_is_told_with_those_there_are(
     said = capsys.readouterr().err
     assert f"--background: there is no '{word}' (choose from" in said
     assert told in said
+
+
+def test_the_case_of_a_background_does_not_matter() -> None:
+    parser = argparse.ArgumentParser()
+    add_run_options(parser)
+    given = [parser.parse_args(["--background", word]).background for word in ("Blur", "NONE", "blur:7")]
+    assert given == ["blur", "none", "blur:7"]
 
 
 @pytest.mark.parametrize(("option", "value"), [("--fps-cap", "1"), ("--load-limit", "5")])
