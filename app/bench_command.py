@@ -141,9 +141,9 @@ def _first_pictures(path: Path) -> list[Image]:
 
     reader = VideoReader(path)
     pictures: list[Image] = []
-    for step in reader.read():
-        if isinstance(step, tuple):
-            pictures.append(step[0])
+    for _, picture in reader.read():
+        if picture is not None:
+            pictures.append(picture[0])
             if len(pictures) == 2 * DEMO_FRAMES:
                 break
     reader.close()

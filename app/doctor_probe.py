@@ -74,6 +74,7 @@ def _import(distribution: str, module: str) -> str:
 def _count_none(package: str) -> None:
     """PySide6 6.12.0 on Python 3.11 drops a reference to None at every call that returns nothing."""
     from matting_core.errors import MattecamError
+    from matting_core.own_command import PIP
 
     thing = importlib.import_module("PySide6.QtCore").QObject()
     before = sys.getrefcount(None)
@@ -83,7 +84,7 @@ def _count_none(package: str) -> None:
         python = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
         raise MattecamError(
             f"{package} miscounts references on {python}, so the window crashes after a minute or two.",
-            f'{sys.executable} -m pip install "PySide6-Essentials<6.12"',
+            f'{PIP} install "PySide6-Essentials<6.12"',
         )
 
 

@@ -4,7 +4,6 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -183,7 +182,7 @@ def _process_video(job: Job, source: Path) -> None:
         film: Film | None = None
         with (
             tqdm(total=reader.frames or None, unit="frame", disable=None) as progress,
-            contextlib.closing(ahead(_with_sound(reader.read()))) as steps,
+            contextlib.closing(ahead(reader.read())) as steps,
         ):
             try:
                 for sound, picture in steps:
@@ -202,22 +201,6 @@ def _process_video(job: Job, source: Path) -> None:
             finally:
                 if film is not None:
                     film.close()
-
-
-def _with_sound(steps: Iterator[tuple[Image, int] | Any]) -> Iterator[tuple[list[Any], tuple[Image, int] | None]]:
-    """What `VideoReader.read` gives as (packets of sound, the picture after them); None after the last picture.
-
-    So that a picture is made or written while another is matted, however much sound lies between.
-    """
-    sound: list[Any] = []
-    for step in steps:
-        if isinstance(step, tuple):
-            yield sound, step
-            sound = []
-        else:
-            sound.append(step)
-    if sound:
-        yield sound, None
 
 
 class Film:

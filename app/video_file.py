@@ -102,25 +102,30 @@ class VideoReader:
             return ""
         return f"The video {self.path} ends after {lasted_s:.1f} of {promised_s:.1f} s; the rest of it is missing."
 
-    def read(self) -> Iterator[tuple[Image, int] | Any]:
-        """In the file's own order: (picture, time stamp in stream.time_base) of a frame, or a packet of sound.
+    def read(self) -> Iterator[tuple[list[Any], tuple[Image, int] | None]]:
+        """In the file's own order: packets of sound, and the picture after them with its time in stream.time_base.
 
-        Pictures are uint8 H×W×3 BGR, upright. Raises MediaError for a file that breaks off.
+        None stands for a picture after the last one, if there is still sound. Pictures are uint8 H×W×3 BGR, upright.
+        Raises MediaError for a file that breaks off.
         """
         return decoded(self._read(), self.path)
 
-    def _read(self) -> Iterator[tuple[Image, int] | Any]:
+    def _read(self) -> Iterator[tuple[list[Any], tuple[Image, int] | None]]:
+        sound: list[Any] = []
         streams = [self.stream] if self.audio is None else [self.stream, self.audio]
         times = FrameTimes(self._container, self.stream)
         for packet in self._container.demux(*streams):
             if packet.stream is self.audio:
                 if packet.dts is not None:
-                    yield packet
+                    sound.append(packet)
                 continue
             for frame in packet.decode():
                 stamp = times.next(frame)
                 self._ends_s = float((stamp + max(frame.duration or 0, times.step)) * self.stream.time_base)
-                yield to_bgr(frame, self._aspect), stamp
+                yield sound, (to_bgr(frame, self._aspect), stamp)
+                sound = []
+        if sound:
+            yield sound, None
 
     def close(self) -> None:
         """Free the file. Safe to call twice."""

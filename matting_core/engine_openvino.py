@@ -9,8 +9,7 @@ from matting_core.buffers import Recycler
 from matting_core.engine_names import MEND_MODEL
 from matting_core.errors import EngineError, InferenceFailed
 from matting_core.frames import FloatAlpha
-from matting_core.openvino_import import import_openvino, openvino_core
-from matting_core.own_command import PIP
+from matting_core.openvino_import import MEND_OPENVINO, import_openvino, openvino_core
 from matting_core.preprocess import Blob
 from matting_core.quantised import SUFFIX, read_quantised
 
@@ -24,7 +23,7 @@ def processor_precisions() -> tuple[str, ...]:
     try:
         found = openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     except (ImportError, RuntimeError) as error:
-        raise EngineError("OpenVINO is not installed.", f"Install it with: {PIP} install openvino") from error
+        raise EngineError("OpenVINO is not installed.", MEND_OPENVINO) from error
     return tuple(name for name, word in PRECISIONS.items() if word in found)
 
 
@@ -46,7 +45,7 @@ class OpenVinoEngine:
         try:
             openvino = import_openvino()
         except ImportError as error:
-            raise EngineError("OpenVINO is not installed.", f"Install it with: {PIP} install openvino") from error
+            raise EngineError("OpenVINO is not installed.", MEND_OPENVINO) from error
         try:
             self._core = openvino_core()
             quantised = model.suffix == SUFFIX

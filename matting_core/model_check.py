@@ -16,8 +16,7 @@ import numpy as np
 from matting_core.errors import EngineError, ModelError
 from matting_core.matte_check import is_matte, takes_for_person
 from matting_core.onnx_scan import scan_onnx
-from matting_core.openvino_import import import_openvino, openvino_core
-from matting_core.own_command import PIP
+from matting_core.openvino_import import MEND_OPENVINO, import_openvino, openvino_core
 
 # Two sizes, because a network may declare a free size and still have one baked in.
 PROBE_SIZES = ((64, 64), (64, 96))
@@ -89,9 +88,7 @@ def _load_and_run(path: Path, name: str) -> None:
     try:
         openvino = import_openvino()
     except ImportError as error:
-        raise EngineError(
-            "OpenVINO, which checks models, is not installed.", f"Install it with: {PIP} install openvino"
-        ) from error
+        raise EngineError("OpenVINO, which checks models, is not installed.", MEND_OPENVINO) from error
     try:
         core = openvino_core()
         # The ONNX reader by name: left to guess, OpenVINO offers the file to every reader it has.

@@ -5,6 +5,10 @@ import sys
 import threading
 from typing import Any
 
+from matting_core.own_command import PIP
+
+MEND_OPENVINO = f"Install it with: {PIP} install openvino"
+
 
 def import_openvino() -> Any:
     """The module `openvino` with its `frontend` and `passes`, imported without its telemetry. Raises ImportError.

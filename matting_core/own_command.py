@@ -4,9 +4,15 @@ import os
 import sys
 from pathlib import Path
 
-PIP = f'"{sys.executable}" -m pip' if " " in sys.executable else f"{sys.executable} -m pip"
-"""The pip of the Python that runs this: another one would install where nobody looks."""
 START = Path(__file__).resolve().parents[1] / "scripts" / "start.py"
+
+
+def _quoted(path: str) -> str:
+    return f'"{path}"' if " " in path else path
+
+
+PIP = f"{_quoted(sys.executable)} -m pip"
+"""The pip of the Python that runs this: another one would install where nobody looks."""
 
 
 def own_command(arguments: str) -> str:
@@ -18,5 +24,4 @@ def own_command(arguments: str) -> str:
         return f"mattecam {arguments}"
     here = Path.cwd()
     script = str(START.relative_to(here) if here in START.parents else START)
-    quoted = f'"{script}"' if " " in script else script
-    return f"{'py' if os.name == 'nt' else 'python3'} {quoted} {arguments}"
+    return f"{'py' if os.name == 'nt' else 'python3'} {_quoted(script)} {arguments}"

@@ -9,8 +9,7 @@ from matting_core.errors import EngineError, first_line
 from matting_core.modnet.backbone import Taps
 from matting_core.modnet.model import MODNet
 from matting_core.modnet.onnx_graph import onnx_graph
-from matting_core.openvino_import import openvino_core
-from matting_core.own_command import PIP
+from matting_core.openvino_import import MEND_OPENVINO, openvino_core
 
 
 class CompiledTeacher:
@@ -44,7 +43,7 @@ class CompiledTeacher:
         except (ImportError, RuntimeError) as error:
             raise EngineError(
                 f"OpenVINO cannot compute the teacher ({first_line(error)}).",
-                f"Install it with: {PIP} install openvino",
+                MEND_OPENVINO,
             ) from error
         matte, *taps = map(torch.from_numpy, answers)
         return Taps(*taps), matte

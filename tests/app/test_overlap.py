@@ -16,6 +16,10 @@ from app.overlap import DEPTH, Behind, ahead
 SOON_S = 10.0
 
 
+def fail() -> None:
+    raise OSError("no space left")
+
+
 def test_items_made_ahead_keep_their_order() -> None:
     assert list(ahead(iter(range(50)))) == list(range(50))
 
@@ -184,9 +188,6 @@ def test_a_caller_waits_once_too_many_calls_wait() -> None:
 def test_an_error_is_raised_by_a_later_call_which_is_not_made() -> None:
     done: list[str] = []
 
-    def fail() -> None:
-        raise OSError("no space left")
-
     behind = Behind()
     with contextlib.closing(behind):
         behind.call(fail)
@@ -199,9 +200,6 @@ def test_an_error_is_raised_by_a_later_call_which_is_not_made() -> None:
 
 
 def test_an_error_is_raised_at_the_end_at_the_latest() -> None:
-    def fail() -> None:
-        raise OSError("no space left")
-
     behind = Behind()
     with contextlib.closing(behind):
         behind.call(fail)
