@@ -177,9 +177,12 @@ class MODNet(nn.Module):
 
     def matte(self, image: Tensor, taps: Taps | None = None) -> Tensor:
         """The matte alone, N×1×H×W in [0, 1]: the training heads are not computed. Otherwise as `forward`."""
+        return self.matte_and_semantics(image, taps)[0]
+
+    def matte_and_semantics(self, image: Tensor, taps: Taps | None = None) -> tuple[Tensor, Tensor]:
+        """The matte as `matte` gives it, and the semantic branch's features N×c₃×H/8×W/8 that it was read from."""
         semantic, detail = self._features(image, taps)
-        matte: Tensor = self.f_branch(image, semantic, detail)
-        return matte
+        return self.f_branch(image, semantic, detail), semantic
 
     def freeze_norms(self, backbone_only: bool = False) -> None:
         """Put every batch normalisation into inference mode, as SOC asks; call it after each `train()`."""

@@ -15,6 +15,8 @@ from matting_core.modnet.int8_form import int8_form
 from matting_core.modnet.model import MODNet
 
 TRACED_SIZE = (64, 96)
+LESSONS = ("semantic", *Taps._fields)
+"""What a pupil may learn from besides the matte: the semantic branch's features, and the backbone's taps."""
 
 
 def onnx_graph(
@@ -23,20 +25,20 @@ def onnx_graph(
     size: tuple[int, int] | None,
     opset: int,
     integers: bool = False,
-    taps: bool = False,
+    lessons: bool = False,
 ) -> bytes:
     """The matte of `model` (on the CPU, left as it is) as a serialised ONNX model: `input` to `output`, both float32.
 
     precision: of weights and arithmetic. size: a fixed (height, width), or None for free N, H and W. A free graph is
     traced at one size, which is ten times faster than with symbols, and then freed of it, since no operator of the
     network holds a size; whoever uses it must run it at several. integers: in the form of `int8_form`.
-    taps: with the backbone's, float32, as further outputs under their names in Taps.
+    lessons: with all that LESSONS names, float32, as further outputs.
     """
     own = MODNet(model.config)
     own.load_state_dict(model.state_dict())
     folded = fold_norms(own.eval())
     network = int8_form(folded) if integers else folded
-    module = _TapsToo(network, precision) if taps else _Matte(network, precision)
+    module = _Lessons(network, precision) if lessons else _Matte(network, precision)
     module.eval().requires_grad_(False)
     logger = logging.getLogger("torch.onnx")
     level = logger.level
@@ -50,7 +52,7 @@ def onnx_graph(
                 dynamo=True,
                 opset_version=opset,
                 input_names=["input"],
-                output_names=["output", *(Taps._fields if taps else ())],
+                output_names=["output", *(LESSONS if lessons else ())],
                 verbose=False,
             )
         finally:
@@ -105,13 +107,13 @@ class _Matte(nn.Module):
         return self.network.matte(image.to(self.precision)).to(torch.float32)
 
 
-class _TapsToo(_Matte):
-    """The same, and what the matte was read from."""
+class _Lessons(_Matte):
+    """The same, and what the matte was read from, as LESSONS names it."""
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         seen: Taps = self.network.backbone(image.to(self.precision))
-        results = (self.network.matte(image.to(self.precision), seen), *seen)
-        return tuple(result.to(torch.float32) for result in results)
+        matte, semantic = self.network.matte_and_semantics(image.to(self.precision), seen)
+        return tuple(result.to(torch.float32) for result in (matte, semantic, *seen))
 
 
 def _tidy(graph: Any, free: bool) -> None:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from matting_core.command_line import GOOD, INTERRUPTED, CommandParser
 from matting_core.model_store import SHIPPED
 from matting_core.modnet import require_train_extra
+from matting_core.modnet.begin import RESULT
 from matting_core.modnet.commands import exit_code
 from matting_core.preprocess import network_size
 from matting_core.presets import FAST, FAST_SIDE, RELEASED
@@ -26,7 +27,7 @@ RELEASED_FILE = SHIPPED / f"{RELEASED}.onnx"
 
 
 class Run(NamedTuple):
-    """A training run. after: the one whose best weights it begins with; none: detail and fusion begin at random."""
+    """A training run. after: the one whose best weights it begins with; none: what `begin` made."""
 
     name: str
     after: str
@@ -53,6 +54,13 @@ RUNS = (
 )
 """After what docs/research.md tells of the shipped network, with its last three runs as one. The last shows each of
 four pictures twice, so its batches are as large."""
+SIGHT = Run(
+    "sight",
+    "",
+    6,
+    {"seed": "4", "optimiser.learning_rate": "1e-3", "data.camera": "0.5", "data.size": "512x288"},
+)
+"""What `begin` learns, and of what: wide frames, as webcams give them."""
 
 
 class Step(NamedTuple):
@@ -90,10 +98,12 @@ def steps(
     """
     taught, soft, fast = output / "taught", output / RUNS[-1].name / "best.ckpt", output / "fast.ckpt"
     places = {"data.train": taught, "data.validation": validation, "data.backgrounds": rooms}
+    places["network.teacher"] = RELEASED_FILE
     height, width = network_size(9, 16, FAST_SIDE)
     quantised = ("--pictures", "150", "--size", f"{width}x{height}")
     return (
         Step("taught", "distil", (str(taught), *map(str, photos))),
+        Step("sight", "begin", _settings(SIGHT, output, places, length)),
         *(Step(f"run {run.name}", "train", _training(run, output, places, length)) for run in RUNS),
         Step("sharpened", "sharpen", (str(soft), str(cutouts), "--output", str(fast))),
         Step("exported", "export", (str(fast), "--output", str(output / f"{FAST}.onnx"))),
@@ -106,11 +116,14 @@ def steps(
 
 
 def _training(run: Run, output: Path, places: Mapping[str, Path], length: float) -> tuple[str, ...]:
-    begins = {"network.weights": output / run.after / "best.ckpt"} if run.after else {}
+    weights = output / run.after / "best.ckpt" if run.after else output / SIGHT.name / RESULT
+    return (*_settings(run, output, {**places, "network.weights": weights}, length), "--resume")
+
+
+def _settings(run: Run, output: Path, places: Mapping[str, Path], length: float) -> tuple[str, ...]:
     epochs = {"epochs": max(1, round(length * run.epochs))}
-    where = {"output": output / run.name, **places, "network.teacher": RELEASED_FILE}
-    settings = {**epochs, **run.settings, **where, **begins}
-    return ("slim", *(word for key, value in settings.items() for word in ("--set", f"{key}={value}")), "--resume")
+    settings = {**epochs, **run.settings, "output": output / run.name, **places}
+    return ("slim", *(word for key, value in settings.items() for word in ("--set", f"{key}={value}")))
 
 
 def _command(step: Step) -> list[str]:

@@ -4,7 +4,7 @@ What differs from the released branches, and why:
 
 - the semantic branch narrows the features before its 5×5 convolutions, the first of which was half of all work; all
   else in it, and the backbone before it, is the released network's, so that a slim one sees what that one sees
-  (`teacher.py`);
+  (`sight.py`);
 - detail and fusion have batch normalisation only: it folds into the convolutions, so that nothing but integers is left
   to compute;
 - nothing is computed at full size: the image comes in as 12 channels at 1/2, each a sum over 2×2 pixels, and the matte
@@ -34,7 +34,7 @@ FOLD = 2
 FOLDED_IMAGE = IMAGE * FOLD**2
 NARROW_16X, NARROW_8X = 64, 48
 """Channels that the 5×5 convolutions read instead of 1280 and 96: of what their taps make of 120 samples, each taken
-alone, 3.9 and 1.9 % of the mean square are lost."""
+alone, 3.9 and 1.9 % of the mean square are lost, before the narrowed ones learn (`sight.py`)."""
 
 
 class SlimSemanticBranch(nn.Module):

@@ -13,9 +13,9 @@ from matting_core.openvino_import import MEND_OPENVINO, openvino_core
 
 
 class CompiledTeacher:
-    """A network's taps and matte by OpenVINO, for one shape of image at a time; with as many threads as PyTorch has.
+    """What a pupil learns from a network, by OpenVINO, for one shape of image at a time.
 
-    precision: of the arithmetic, as of OpenVinoEngine. The answers are float32.
+    It has as many threads as PyTorch. precision: of the arithmetic, as of OpenVinoEngine. The answers are float32.
     """
 
     def __init__(self, model: MODNet, precision: str) -> None:
@@ -30,8 +30,9 @@ class CompiledTeacher:
         self._graph: Any = None
         self._compiled: Any = None
 
-    def __call__(self, image: Tensor) -> tuple[Taps, Tensor]:
-        """image: as `MODNet.forward` takes it, on the CPU. Its taps, and the matte N×1×H×W; all new.
+    def __call__(self, image: Tensor) -> tuple[Taps, Tensor, Tensor]:
+        """image: as `MODNet.forward` takes it, on the CPU. Its taps, the semantic branch's features N×c₃×H/8×W/8, and
+        the matte N×1×H×W; all new.
 
         Raises EngineError where OpenVINO fails.
         """
@@ -45,13 +46,13 @@ class CompiledTeacher:
                 f"OpenVINO cannot compute the teacher ({first_line(error)}).",
                 MEND_OPENVINO,
             ) from error
-        matte, *taps = map(torch.from_numpy, answers)
-        return Taps(*taps), matte
+        matte, semantic, *taps = map(torch.from_numpy, answers)
+        return Taps(*taps), semantic, matte
 
     def _compile(self, shape: tuple[int, ...]) -> None:
         core = openvino_core()
         if self._graph is None:
-            self._graph = core.read_model(onnx_graph(self._network, torch.float32, None, 18, taps=True))
+            self._graph = core.read_model(onnx_graph(self._network, torch.float32, None, 18, lessons=True))
         self._graph.reshape(list(shape))
         self._compiled = core.compile_model(self._graph, "CPU", self._options)
         self._shape = shape

@@ -51,13 +51,13 @@ class DataConfig(_Section):
 class NetworkConfig(_Section):
     """The network and what it starts from. norms: whether batch normalisation learns or keeps what it has.
 
-    With 'branches' it learns in the branches alone: a backbone out of an .onnx has its norms folded. What a teacher
-    gives never learns.
+    With 'branches' it learns in the branches alone: a backbone out of an .onnx has its norms folded. The sight that a
+    slim network has of its teacher never learns.
     """
 
     weights: Path | None = Field(None, description="a checkpoint or a released .onnx; without it, from scratch")
     backbone: Path | None = Field(None, description="likewise, but only its backbone is taken")
-    teacher: Path | None = Field(None, description="likewise; gives a slim network its sight and its mattes")
+    teacher: Path | None = Field(None, description="likewise; a slim network has its sight, and learns its mattes")
     context: Literal["se", "easpp"] = "se"
     detail_width: int = 32
     backbone_width: float = 1.0

@@ -19,7 +19,7 @@ from matting_core.modnet.train_config import NetworkConfig, OptimiserConfig, Tra
 
 
 def check_teacher(network: NetworkConfig, steadiness: float) -> None:
-    """Raise UsageError unless teacher, branches and steadiness go together."""
+    """Raise UsageError unless teacher, branches, weights and steadiness go together."""
     if steadiness and not network.teacher:
         raise UsageError(
             "Steadiness needs a teacher, which knows the matte of a moment later.",
@@ -32,10 +32,10 @@ def check_teacher(network: NetworkConfig, steadiness: float) -> None:
         )
     if network.teacher and network.backbone:
         raise UsageError("A slim network takes its teacher's backbone.", "Leave network.backbone out.")
-    if network.teacher and network.norms == "frozen" and not network.weights:
+    if network.teacher and not network.weights:
         raise UsageError(
-            "A network that starts at random needs norms that learn.",
-            "Set network.norms = 'train', or network.weights.",
+            "A slim network begins with its teacher's sight.",
+            "Make that with python -m matting_core.modnet.begin, and set network.weights to it.",
         )
 
 

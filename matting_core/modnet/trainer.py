@@ -20,7 +20,8 @@ from matting_core.modnet.losses import Losses, supervised_losses
 from matting_core.modnet.model import MODNet, ModnetConfig
 from matting_core.modnet.moment import a_moment_later, steadiness_loss
 from matting_core.modnet.run_state import RunState, averaged, diverged, holds_run
-from matting_core.modnet.teacher import Teacher, hold_sight
+from matting_core.modnet.sight import check_sight, hold_sight
+from matting_core.modnet.teacher import Teacher
 from matting_core.modnet.train_config import TrainConfig
 from matting_core.modnet.train_data import TrainData, told_by_worker
 from matting_core.modnet.train_setup import (
@@ -36,7 +37,6 @@ from matting_core.modnet.weights import load_network, take_backbone
 
 WEIGHTINGS = {"paper": objectives.PAPER, "released": objectives.RELEASED}
 HEAD_PICTURES = 24
-SIGHT_PICTURES = 120
 LOGS = "tensorboard"
 
 Figures = dict[str, float | None]
@@ -79,7 +79,7 @@ class Trainer:
         if resumes:
             self._state.resume(config.output, self._identity)
         if self._teacher:
-            self._teacher.check_sight(average)
+            check_sight(self._teacher, average)
 
     def run(self) -> Outcome:
         """Train to the end. Raises OutputError or ModelError if something cannot be written or the loss diverges."""
@@ -128,8 +128,6 @@ class Trainer:
         elif network.backbone and fresh:
             check_norms(network.backbone, network.norms, "branches")
             take_backbone(network.backbone, model)
-        elif self._teacher and fresh:
-            self._teacher.give_sight(model, self._pictures(SIGHT_PICTURES))
         if network.norms != "frozen" and self._engine.num_processes > 1:
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
         model.train()
@@ -163,7 +161,7 @@ class Trainer:
             image = torch.cat((image, a_moment_later(image, self._moment())))
         if self._teacher:
             with self._engine.autocast():
-                taps, matte, trimap = self._teacher(image)
+                taps, _, matte, trimap = self._teacher(image)
         prediction = self._model(image, taps)
         losses = supervised_losses(prediction, matte, trimap, image, self._weighting)
         if steady:

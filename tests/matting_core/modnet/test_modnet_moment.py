@@ -4,12 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from training_fixtures import make_people, train, write_config
+from training_fixtures import make_people, make_released, taught_by, train, write_config
 
 from matting_core.errors import UsageError
-from matting_core.modnet.model import MODNet, ModnetConfig
 from matting_core.modnet.moment import LEVEL, a_moment_later, steadiness_loss
-from matting_core.modnet.weights import load_network, save_checkpoint
+from matting_core.modnet.weights import load_network
 
 
 def _pictures() -> torch.Tensor:
@@ -57,9 +56,7 @@ def test_training_for_steadiness_needs_a_teacher_and_is_repeatable(tmp_path: Pat
     config = write_config(tmp_path, make_people(tmp_path / "people", 4))
     with pytest.raises(UsageError, match="Steadiness needs a teacher"):
         train(config, "steadiness=2")
-    torch.manual_seed(0)
-    save_checkpoint(tmp_path / "released.ckpt", MODNet(ModnetConfig(detail_width=8, backbone_width=0.1)))
-    chosen = ["network.branches=slim", f"network.teacher={tmp_path / 'released.ckpt'}"]
+    chosen = taught_by(make_released(tmp_path / "released.ckpt"))
     weights = []
     for name, steadiness in (("one", 2), ("same", 2), ("less", 0)):
         train(config, *chosen, f"output={tmp_path / name}", f"steadiness={steadiness}")

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from matting_core.modnet import distil, export, quantise, recipe, sharpen
+from matting_core.modnet import begin, distil, export, quantise, recipe, sharpen
 from matting_core.modnet.train_config import TrainConfig, load_config
 
 FOLDERS = ["--photos", "masked", "plain", "--rooms", "rooms", "--validation", "other", "--cutouts", "cut"]
@@ -37,15 +37,16 @@ def plan(length: float = 1) -> tuple[recipe.Step, ...]:
 
 
 def training(step: recipe.Step) -> TrainConfig:
-    return load_config(step.arguments[0], step.arguments[2:-1:2])
+    """Of a step of `train`, which ends with --resume, or of `begin`."""
+    return load_config(step.arguments[0], step.arguments[2::2])
 
 
 def test_every_step_is_understood_by_its_command() -> None:
     parsers = {"distil": distil, "sharpen": sharpen, "export": export, "quantise": quantise}
     for step in plan():
-        if step.module == "train":
-            assert step.arguments[-1] == "--resume"
-            words = step.arguments[1:-1]
+        if step.module in {"begin", "train"}:
+            assert step.arguments[-1:] == ("--resume",) * (step.module == "train") or step.module == "begin"
+            words = [word for word in step.arguments[1:] if word != "--resume"]
             assert set(words[::2]) == {"--set"}
             config = training(step)
             assert config.output == Path("out") / step.name.removeprefix("run ")
@@ -56,16 +57,16 @@ def test_every_step_is_understood_by_its_command() -> None:
 
 def test_each_step_takes_what_an_earlier_one_made() -> None:
     made: set[Path] = {recipe.RELEASED_FILE}
+    newest: Path | None = None
     assert recipe.RELEASED_FILE.is_file()
     for step in plan():
-        if step.module == "train":
+        if step.module in {"begin", "train"}:
             config = training(step)
             assert config.network.teacher == recipe.RELEASED_FILE
-            before = recipe.RUNS[len(made) - 3].name if len(made) > 2 else ""
-            assert config.network.weights == (Path("out") / before / "best.ckpt" if before else None), step
-            assert config.network.weights is None or config.network.weights in made
+            assert config.network.weights == newest, step
             assert config.data.train in made
-            made.add(config.output / "best.ckpt")
+            newest = config.output / (begin.RESULT if step.module == "begin" else "best.ckpt")
+            made.add(newest)
         elif step.module == "distil":
             made.add(Path(step.arguments[0]))
         else:
@@ -78,13 +79,13 @@ def test_a_shorter_recipe_differs_in_its_epochs_alone() -> None:
     whole, short = plan(), plan(0.2)
     assert [step.name for step in whole] == [step.name for step in short]
     for step, other in zip(whole, short, strict=True):
-        if step.module == "train":
+        if step.module in {"begin", "train"}:
             long, few = training(step), training(other)
             assert few.epochs == round(long.epochs / 5)
             assert few.model_copy(update={"epochs": long.epochs}) == long
         else:
             assert step == other
-    assert {training(step).epochs for step in plan(0.01) if step.module == "train"} == {1}
+    assert {training(step).epochs for step in plan(0.01) if step.module in {"begin", "train"}} == {1}
 
 
 @pytest.mark.parametrize("share", ["0", "1.5", "nan", "half"])
@@ -98,24 +99,24 @@ def test_what_was_done_is_not_done_again_and_a_failure_ends_it(
     tmp_path: Path, asked: list[str], fails: set[str]
 ) -> None:
     command = [str(tmp_path / "out"), *FOLDERS]
-    whole = ["distil", *["train"] * 4, "sharpen", "export", "quantise"]
+    whole = ["distil", "begin", *["train"] * 4, "sharpen", "export", "quantise"]
     fails.add("sharpen")
     assert recipe.main(command) == 3
-    assert asked == whole[:6]
+    assert asked == whole[:7]
     fails.clear()
     assert recipe.main(command) == 0
-    assert asked[6:] == whole[5:]
+    assert asked[7:] == whole[6:]
     assert recipe.main(command) == 0
-    assert asked[6:] == whole[5:]
+    assert asked[7:] == whole[6:]
     asked.clear()
     assert recipe.main([*command, "--length", "0.1"]) == 0
-    assert asked == ["train"] * 4, "of another length nothing was done"
+    assert asked == whole[1:6], "of another length nothing was done"
 
 
 def test_the_list_does_nothing(tmp_path: Path, asked: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert recipe.main([str(tmp_path / "out"), *FOLDERS, "--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 8
+    assert len(lines) == 9
     assert lines[0] == f"python -m matting_core.modnet.distil {tmp_path / 'out' / 'taught'} masked plain"
     assert asked == []
     assert not list(tmp_path.iterdir())

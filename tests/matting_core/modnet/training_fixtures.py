@@ -6,10 +6,14 @@ import cv2
 import numpy as np
 import torch
 
+from matting_core.modnet.model import MODNet, ModnetConfig
+from matting_core.modnet.sight import give_sight
+from matting_core.modnet.teacher import Teacher
 from matting_core.modnet.train_config import TrainConfig, load_config
 from matting_core.modnet.train_data import load_data
 from matting_core.modnet.train_setup import make_accelerator
 from matting_core.modnet.trainer import Outcome, Trainer
+from matting_core.modnet.weights import save_checkpoint
 from matting_core.pictures import write_image
 
 TINY = """
@@ -34,6 +38,35 @@ backbone_width = 0.1
 learning_rate = 0.01
 schedule = "cosine"
 """
+
+RELEASED = ModnetConfig(detail_width=8, backbone_width=0.1)
+PUPIL = ModnetConfig(detail_width=8, backbone_width=0.1, branches="slim")
+CPU = torch.device("cpu")
+
+
+def make_released(file: Path) -> Path:
+    """A random network whose norms have statistics that are not the identity's, as a checkpoint."""
+    torch.manual_seed(0)
+    model = MODNet(RELEASED).train()
+    with torch.no_grad():
+        model(torch.rand(2, 3, 64, 96) * 2 - 1)
+    save_checkpoint(file, model.eval())
+    return file
+
+
+def random_pictures(count: int) -> list[torch.Tensor]:
+    """Noise as the network takes it, 1×3×64×96 each."""
+    torch.manual_seed(1)
+    return [torch.rand(1, 3, 64, 96) * 2 - 1 for _ in range(count)]
+
+
+def taught_by(released: Path) -> tuple[str, ...]:
+    """The settings of a run that teaches a slim network, whose sight is made beside `released`."""
+    torch.manual_seed(2)
+    pupil, file = MODNet(PUPIL), released.with_name(f"{released.stem}_sight.ckpt")
+    give_sight(Teacher(released, CPU), pupil, random_pictures(3))
+    save_checkpoint(file, pupil)
+    return ("network.branches=slim", f"network.teacher={released}", f"network.weights={file}")
 
 
 def make_people(folder: Path, count: int) -> Path:
