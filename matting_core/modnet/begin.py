@@ -4,22 +4,23 @@
 
 CONFIG is `train`'s (`train_config.py`), usually the preset `slim`. The output folder gets `sight.ckpt`, for
 network.weights of the first training run. `sight.py` says how the sight is made; the config's epochs, pictures, batch
-and optimiser count. Of what the teacher's semantic features say, the command prints which share is missed, right after
+and optimiser count. The command prints which share of the teacher's semantic features the network misses, right after
 the narrowing and at the end.
 """
 
 import argparse
 import itertools
 import json
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from matting_core.command_line import CommandParser
-from matting_core.errors import UsageError
+from matting_core.command_line import INTERRUPTED, CommandParser
+from matting_core.errors import MediaError, UsageError
 from matting_core.modnet import require_train_extra
 from matting_core.modnet.commands import exit_code
-from matting_core.modnet.train_config import TrainConfig, load_config
+from matting_core.modnet.train_config import TrainConfig, load_config, write_note
 
 if TYPE_CHECKING:  # these import torch, whose absence the command must be able to report
     import torch
@@ -29,24 +30,33 @@ if TYPE_CHECKING:  # these import torch, whose absence the command must be able 
 RESULT = "sight.ckpt"
 FIRST_LOOK = 120
 """So many pictures decide how the convolutions are narrowed before they learn."""
+LOOKED_AT = 1_000_000
+"""The epoch of those: none of the views that are learnt from or measured."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command in the module's docstring; its exit code."""
     arguments = _parser().parse_args(argv)
-    return exit_code(lambda: print(json.dumps(begin(load_config(arguments.config, arguments.set)))))
+    try:
+        return exit_code(lambda: print(json.dumps(begin(load_config(arguments.config, arguments.set)))))
+    except KeyboardInterrupt:
+        print("Stopped. Nothing was written.", file=sys.stderr)
+        return INTERRUPTED
 
 
 def begin(config: TrainConfig) -> dict[str, Any]:
-    """Make the network of the config and write it; where, and what it misses of its teacher's sight.
+    """Make the network of the config and write it: `output`, its file, and `missed_before` and `missed`, see `Missed`.
 
-    Raises UsageError for a config of another network and as `load_data` does, ModelError for its teacher.
+    Raises UsageError for a config of another network, for several processes, for a folder that takes no files and as
+    `load_data` does; ModelError for the teacher, or where the network comes out as no numbers; MediaError for a picture
+    that can no longer be read; EngineError where OpenVINO fails.
     """
     require_train_extra("Making a network")
     import torch
     from tqdm import tqdm
 
     from matting_core.modnet.model import MODNet, ModnetConfig
+    from matting_core.modnet.run_state import diverged
     from matting_core.modnet.sight import MEASURED, fit_sight, give_sight
     from matting_core.modnet.teacher import Teacher
     from matting_core.modnet.train_data import load_data
@@ -61,30 +71,38 @@ def begin(config: TrainConfig) -> dict[str, Any]:
     data = load_data(config)
     if data.skipped:
         print(f"Skipped {len(data.skipped)} files: {' '.join(data.skipped)}", file=sys.stderr)
-    device = make_accelerator(config).device
+    accelerator = make_accelerator(config)
+    if accelerator.num_processes > 1:
+        raise UsageError("Several processes cannot begin one network.", "Start this command in one.")
+    write_note(config)
+    device = accelerator.device
+    torch.manual_seed(config.seed)  # also of the head that a released teacher lacks
     teacher = Teacher(network.teacher, device, teacher_precision(config, device))
-    torch.manual_seed(config.seed)
     wanted = ModnetConfig(network.context, network.detail_width, network.backbone_width, network.branches)
     pupil = MODNet(wanted).to(device, memory_format=torch.channels_last)
-    give_sight(teacher, pupil, [data.training[(0, index)].image[None].to(device) for index in range(_looked_at(data))])
     steps = config.epochs * data.steps
+    looked_at = [(LOOKED_AT, index) for index in range(min(FIRST_LOOK, len(data.training)))]
+    give_sight(teacher, pupil, [data.training[key].image[None].to(device) for key in looked_at])
     images = tqdm(_images(config, data, device), total=MEASURED + steps, unit="batch", dynamic_ncols=True)
     missed = fit_sight(teacher, pupil, images, steps, config.optimiser)
+    if not math.isfinite(missed.after):
+        raise diverged(steps)
     path = config.output / RESULT
     save_checkpoint(path, pupil)
     return {"output": str(path), "missed_before": round(missed.before, 5), "missed": round(missed.after, 5)}
 
 
-def _looked_at(data: "TrainData") -> int:
-    return min(FIRST_LOOK, len(data.training))
-
-
 def _images(config: TrainConfig, data: "TrainData", device: "torch.device") -> "Iterator[torch.Tensor]":
-    """Batches without end, epoch after epoch."""
+    """Batches without end, epoch after epoch. Raises MediaError for a picture that can no longer be read."""
+    from matting_core.modnet.train_data import told_by_worker
+
     loader = data.loader(config, pinned=device.type == "cuda")
-    for epoch in itertools.count():
-        data.start_at(epoch * data.steps, config.batch)
-        yield from (batch.image.to(device) for batch in loader)
+    try:
+        for epoch in itertools.count():
+            data.start_at(epoch * data.steps, config.batch)
+            yield from (batch.image.to(device) for batch in loader)
+    except MediaError as error:
+        raise told_by_worker(error) from error
 
 
 def _parser() -> argparse.ArgumentParser:

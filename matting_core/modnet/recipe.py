@@ -27,7 +27,7 @@ RELEASED_FILE = SHIPPED / f"{RELEASED}.onnx"
 
 
 class Run(NamedTuple):
-    """A training run. after: the one whose best weights it begins with; none: what `begin` made."""
+    """A training run, or what comes before the first. after: the run whose best weights it begins with, if any."""
 
     name: str
     after: str
@@ -52,7 +52,7 @@ RUNS = (
         },
     ),
 )
-"""After what docs/research.md tells of the shipped network, with its last three runs as one. The last shows each of
+"""After what docs/research.md tells of the second fast network, with its last three runs as one. The last shows each of
 four pictures twice, so its batches are as large."""
 SIGHT = Run(
     "sight",
@@ -60,7 +60,7 @@ SIGHT = Run(
     6,
     {"seed": "4", "optimiser.learning_rate": "1e-3", "data.camera": "0.5", "data.size": "512x288"},
 )
-"""What `begin` learns, and of what: wide frames, as webcams give them."""
+"""What `begin` makes, for the first run; of wide frames, as webcams give them."""
 
 
 class Step(NamedTuple):

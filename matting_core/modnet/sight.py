@@ -27,16 +27,17 @@ STEPS = 4
 """So many steps follow each new batch."""
 BATCHES = 2
 """A step takes so many of the batches kept, at random."""
-KEPT = 128
-"""So many batches are kept, in half precision: half a GB for eight pictures of 512×288 each."""
+KEPT = 1024
+"""The batches of so many samples are kept, in half precision: half a GB at 512×288."""
 MEASURED = 8
 """So many batches, the first ones, are not learnt from but show what is missed. Of their photos other views are."""
 LEAST_VARIANCE = 1e-3
 
 
 class Missed(NamedTuple):
-    """The mean square by which the semantic features miss the teacher's, as a share of each channel's variance: the mean
-    over channels and over the batches held out.
+    """The mean square by which the semantic features miss the teacher's, as a share of each channel's variance.
+
+    The mean over the channels and the batches held out.
     """
 
     before: float
@@ -80,7 +81,8 @@ def fit_sight(teacher: Teacher, pupil: MODNet, images: Iterable[Tensor], count: 
 
     The hint of Romero et al., "FitNets", ICLR 2015, equation 3, each channel counted by its variance. images: batches
     as `MODNet.forward` takes them, on the teacher's device, all of one shape; MEASURED and then `count` are taken. The
-    norms keep their statistics. Leaves the pupil in inference mode. The same images give the same network.
+    norms keep their statistics. Leaves the pupil in inference mode. On a processor the same images, with as many
+    threads, give the same network.
     """
     batches = iter(images)
     pupil.eval().requires_grad_(False)
@@ -89,10 +91,12 @@ def fit_sight(teacher: Teacher, pupil: MODNet, images: Iterable[Tensor], count: 
     optimiser = make_optimiser(pupil, rule)
     held_out = [_hint(teacher, image) for image in islice(batches, MEASURED)]
     before = _mean_missed(pupil, held_out)
-    kept: deque[_Hint] = deque(maxlen=KEPT)
+    kept: deque[_Hint] = deque()
     random = np.random.default_rng(0)
     for done, image in enumerate(islice(batches, count)):
         kept.append(_hint(teacher, image))
+        if len(kept) * len(image) > KEPT:
+            kept.popleft()
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(rule, done, count)
         for _ in range(STEPS):

@@ -2,9 +2,9 @@
 
 What differs from the released branches, and why:
 
-- the semantic branch narrows the features before its 5×5 convolutions, the first of which was half of all work; all
-  else in it, and the backbone before it, is the released network's, so that a slim one sees what that one sees
-  (`sight.py`);
+- the semantic branch narrows the features before its 5×5 convolutions, the first of which was half of all work; the
+  backbone and the context before it are the released network's, and it learns that one's features, so that a slim
+  network sees what that one sees (`sight.py`);
 - detail and fusion have batch normalisation only: it folds into the convolutions, so that nothing but integers is left
   to compute;
 - nothing is computed at full size: the image comes in as 12 channels at 1/2, each a sum over 2×2 pixels, and the matte
@@ -40,8 +40,8 @@ alone, 3.9 and 1.9 % of the mean square are lost, before the narrowed ones learn
 class SlimSemanticBranch(nn.Module):
     """Low-resolution branch S whose convolutions read narrowed features. 1/32 features to 1/8 features.
 
-    The weights are the released branch's under its names, but each convolution is parted into two factors, `narrow…`
-    and its own.
+    It begins with the released branch's weights under their names, but each convolution is parted into two factors,
+    `narrow…` and its own; these, and the norms' factors, then learn.
     """
 
     def __init__(self, context: nn.Module, channels: TapChannels) -> None:

@@ -3,9 +3,9 @@
     python -m matting_core.modnet.train CONFIG [--set KEY=VALUE …] [--resume]
 
 CONFIG is a TOML file or the name of a preset: `paper` (from scratch), `finetune` (from the released weights) or `slim`
-(the fast network, taught by the released one). The output folder gets `best.ckpt` (lowest validation MAD), `last.ckpt`
-(to resume from), the config, and TensorBoard's files. Several GPUs or machines: start it with `torchrun`.
-docs/research.md has examples.
+(the fast network, taught by the released one; `begin` makes its network.weights). The output folder gets `best.ckpt`
+(lowest validation MAD), `last.ckpt` (to resume from), the config, and TensorBoard's files. Several GPUs or machines:
+start it with `torchrun`. docs/research.md has examples.
 """
 
 import argparse
@@ -13,16 +13,12 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import tomli_w
-
-from matting_core.atomic import write_atomically
 from matting_core.command_line import FAILED, GOOD, INTERRUPTED, WRONG_USE, CommandParser
 from matting_core.errors import MattecamError, UsageError
 from matting_core.modnet import require_train_extra
-from matting_core.modnet.train_config import TrainConfig, load_config
+from matting_core.modnet.train_config import TrainConfig, load_config, write_note
 
 if TYPE_CHECKING:  # this imports torch, whose absence the command must be able to report
     from matting_core.modnet.trainer import Outcome
@@ -67,18 +63,8 @@ def run(config: TrainConfig, resume: bool = False, talks: bool = True) -> "Outco
         print(f"Skipped {len(data.skipped)} files: {' '.join(data.skipped)}", file=sys.stderr)
     trainer = Trainer(config, data, make_accelerator(config), resume)
     if talks:
-        _note(config, config.output / "config.toml")
+        write_note(config)
     return trainer.run()
-
-
-def _note(config: TrainConfig, path: Path) -> None:
-    """Write the config beside its results; the first write there, so that a folder that takes none is known now."""
-    try:
-        write_atomically(path, tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)).encode())
-    except OSError as error:
-        raise UsageError(
-            f"The output folder {path.parent} cannot be written ({error.strerror}).", "Set another output."
-        ) from error
 
 
 def _parser() -> argparse.ArgumentParser:

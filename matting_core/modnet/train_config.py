@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from matting_core.atomic import write_atomically
 from matting_core.errors import UsageError
 from matting_core.preprocess import MULTIPLE
 
@@ -51,8 +53,8 @@ class DataConfig(_Section):
 class NetworkConfig(_Section):
     """The network and what it starts from. norms: whether batch normalisation learns or keeps what it has.
 
-    With 'branches' it learns in the branches alone: a backbone out of an .onnx has its norms folded. The sight that a
-    slim network has of its teacher never learns.
+    With 'branches' it learns in the branches alone: a backbone out of an .onnx has its norms folded. A slim network
+    does not begin from scratch but from what `begin` makes, and the sight that it has of its teacher never learns.
     """
 
     weights: Path | None = Field(None, description="a checkpoint or a released .onnx; without it, from scratch")
@@ -194,3 +196,17 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in tree.items():
         flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value})
     return flat
+
+
+def write_note(config: TrainConfig) -> None:
+    """Write the config beside its results; the first write there, so that a folder that takes none is known now.
+
+    Raises UsageError for such a folder.
+    """
+    try:
+        data = tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)).encode()
+        write_atomically(config.output / "config.toml", data)
+    except OSError as error:
+        raise UsageError(
+            f"The output folder {config.output} cannot be written ({error.strerror}).", "Set another output."
+        ) from error

@@ -18,8 +18,8 @@ from matting_core.modnet.model import MODNet
 from matting_core.modnet.train_config import NetworkConfig, OptimiserConfig, TrainConfig
 
 
-def check_teacher(network: NetworkConfig, steadiness: float) -> None:
-    """Raise UsageError unless teacher, branches, weights and steadiness go together."""
+def check_teacher(network: NetworkConfig, steadiness: float, fresh: bool) -> None:
+    """Raise UsageError unless teacher, branches, steadiness and, of a fresh run, weights go together."""
     if steadiness and not network.teacher:
         raise UsageError(
             "Steadiness needs a teacher, which knows the matte of a moment later.",
@@ -32,10 +32,10 @@ def check_teacher(network: NetworkConfig, steadiness: float) -> None:
         )
     if network.teacher and network.backbone:
         raise UsageError("A slim network takes its teacher's backbone.", "Leave network.backbone out.")
-    if network.teacher and not network.weights:
+    if fresh and network.teacher and not network.weights:
         raise UsageError(
-            "A slim network begins with its teacher's sight.",
-            "Make that with python -m matting_core.modnet.begin, and set network.weights to it.",
+            "A slim network begins with its teacher's sight, so network.weights is missing.",
+            "Make them with python -m matting_core.modnet.begin.",
         )
 
 

@@ -64,12 +64,12 @@ class Trainer:
         self._total = config.epochs * data.steps
         self._identity = {**config.deciding(), "pictures": data.fingerprint}
         check_processes(config, accelerator)
+        resumes = resume and holds_run(config.output)
+        check_teacher(config.network, config.steadiness, fresh=not resumes)
         torch.manual_seed(config.seed)
-        check_teacher(config.network, config.steadiness)
         teacher = config.network.teacher
         device = accelerator.device
         self._teacher = Teacher(teacher, device, teacher_precision(config, device)) if teacher else None
-        resumes = resume and holds_run(config.output)
         model = self._start(fresh=not resumes)
         average = averaged(model)
         optimiser = make_optimiser(model, config.optimiser)

@@ -5,7 +5,7 @@ import importlib
 import pytest
 
 
-@pytest.mark.parametrize("name", ["distil", "export", "quantise", "recipe", "sharpen", "train"])
+@pytest.mark.parametrize("name", ["begin", "distil", "export", "quantise", "recipe", "sharpen", "train"])
 def test_wrong_use_is_one_sentence(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     command = importlib.import_module(f"matting_core.modnet.{name}")
     with pytest.raises(SystemExit) as ended:

@@ -45,7 +45,7 @@ def test_every_step_is_understood_by_its_command() -> None:
     parsers = {"distil": distil, "sharpen": sharpen, "export": export, "quantise": quantise}
     for step in plan():
         if step.module in {"begin", "train"}:
-            assert step.arguments[-1:] == ("--resume",) * (step.module == "train") or step.module == "begin"
+            assert (step.arguments[-1] == "--resume") == (step.module == "train")
             words = [word for word in step.arguments[1:] if word != "--resume"]
             assert set(words[::2]) == {"--set"}
             config = training(step)

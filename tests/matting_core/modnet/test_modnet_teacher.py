@@ -1,4 +1,4 @@
-"""The teacher: it gives a slim network its own sight, which stays, and the mattes that are learnt."""
+"""A slim network's teacher: its sight stays, and its mattes are learnt."""
 
 from pathlib import Path
 
@@ -143,7 +143,7 @@ def test_a_slim_network_does_not_begin_without_sight_or_with_a_backbone(released
     config = write_config(tmp_path, make_people(tmp_path / "people", 4))
     with pytest.raises(UsageError, match=r"Leave network\.backbone out"):
         train(config, *taught_by(released), "network.backbone=released.ckpt")
-    with pytest.raises(UsageError, match=r"begins with its teacher's sight\. Make that with .*modnet\.begin"):
+    with pytest.raises(UsageError, match=r"network\.weights is missing\. Make them with .*modnet\.begin"):
         train(config, "network.branches=slim", f"network.teacher={released}")
 
 
