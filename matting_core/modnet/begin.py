@@ -8,7 +8,6 @@ and optimiser count. The command prints which share of the teacher's semantic fe
 the narrowing and at the end.
 """
 
-import argparse
 import itertools
 import json
 import math
@@ -16,10 +15,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from matting_core.command_line import INTERRUPTED, CommandParser
+from matting_core.command_line import INTERRUPTED
 from matting_core.errors import MediaError, UsageError
 from matting_core.modnet import require_train_extra
-from matting_core.modnet.commands import exit_code
+from matting_core.modnet.commands import config_parser, exit_code, tell_skipped
 from matting_core.modnet.train_config import TrainConfig, load_config, write_note
 
 if TYPE_CHECKING:  # these import torch, whose absence the command must be able to report
@@ -36,11 +35,11 @@ LOOKED_AT = 1_000_000
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command in the module's docstring; its exit code."""
-    arguments = _parser().parse_args(argv)
+    arguments = config_parser("begin", "Give a new slim network its teacher's sight.").parse_args(argv)
     try:
         return exit_code(lambda: print(json.dumps(begin(load_config(arguments.config, arguments.set)))))
     except KeyboardInterrupt:
-        print("Stopped. Nothing was written.", file=sys.stderr)
+        print("Stopped. No network was written.", file=sys.stderr)
         return INTERRUPTED
 
 
@@ -55,12 +54,12 @@ def begin(config: TrainConfig) -> dict[str, Any]:
     import torch
     from tqdm import tqdm
 
-    from matting_core.modnet.model import MODNet, ModnetConfig
+    from matting_core.modnet.model import MODNet
     from matting_core.modnet.run_state import diverged
     from matting_core.modnet.sight import MEASURED, fit_sight, give_sight
     from matting_core.modnet.teacher import Teacher
     from matting_core.modnet.train_data import load_data
-    from matting_core.modnet.train_setup import make_accelerator, teacher_precision
+    from matting_core.modnet.train_setup import make_accelerator, teacher_precision, wanted_network
     from matting_core.modnet.weights import save_checkpoint
 
     network = config.network
@@ -69,8 +68,7 @@ def begin(config: TrainConfig) -> dict[str, Any]:
     if network.weights or network.backbone:
         raise UsageError("A network that begins has no weights yet.", "Leave out network.weights and network.backbone.")
     data = load_data(config)
-    if data.skipped:
-        print(f"Skipped {len(data.skipped)} files: {' '.join(data.skipped)}", file=sys.stderr)
+    tell_skipped(data.skipped)
     accelerator = make_accelerator(config)
     if accelerator.num_processes > 1:
         raise UsageError("Several processes cannot begin one network.", "Start this command in one.")
@@ -78,8 +76,7 @@ def begin(config: TrainConfig) -> dict[str, Any]:
     device = accelerator.device
     torch.manual_seed(config.seed)  # also of the head that a released teacher lacks
     teacher = Teacher(network.teacher, device, teacher_precision(config, device))
-    wanted = ModnetConfig(network.context, network.detail_width, network.backbone_width, network.branches)
-    pupil = MODNet(wanted).to(device, memory_format=torch.channels_last)
+    pupil = MODNet(wanted_network(network)).to(device, memory_format=torch.channels_last)
     steps = config.epochs * data.steps
     looked_at = [(LOOKED_AT, index) for index in range(min(FIRST_LOOK, len(data.training)))]
     give_sight(teacher, pupil, [data.training[key].image[None].to(device) for key in looked_at])
@@ -103,17 +100,6 @@ def _images(config: TrainConfig, data: "TrainData", device: "torch.device") -> "
             yield from (batch.image.to(device) for batch in loader)
     except MediaError as error:
         raise told_by_worker(error) from error
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = CommandParser(
-        prog="python -m matting_core.modnet.begin", description="Give a new slim network its teacher's sight."
-    )
-    parser.add_argument("config", metavar="CONFIG", help="a TOML file of `train`, or its preset slim")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="set one key, for example data.train=DIR"
-    )
-    return parser
 
 
 if __name__ == "__main__":

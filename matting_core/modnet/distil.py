@@ -31,7 +31,7 @@ from matting_core.errors import MediaError, OutputError, UsageError
 from matting_core.frames import Alpha
 from matting_core.layouts import AUTO, LAYOUTS
 from matting_core.model_store import ModelStore
-from matting_core.modnet.commands import exit_code
+from matting_core.modnet.commands import exit_code, tell_skipped
 from matting_core.pairs import find_pairs, read_matte
 from matting_core.pictures import read_image
 from matting_core.predictor import matte_still
@@ -68,8 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> None:
     photos = find_photos(arguments.photos, arguments.layout)
     written, skipped = teach(photos, arguments.output, arguments.model, arguments.engine)
-    if skipped:
-        print(f"Skipped {len(skipped)} files: {' '.join(skipped)}", file=sys.stderr)
+    tell_skipped(skipped)
     print(json.dumps({"output": str(arguments.output), "pictures": len(photos) - len(skipped), "new": written}))
 
 

@@ -8,7 +8,7 @@ serve many steps.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -86,7 +86,8 @@ def fit_sight(teacher: Teacher, pupil: MODNet, images: Iterable[Tensor], count: 
     """
     batches = iter(images)
     pupil.eval().requires_grad_(False)
-    for part in _narrowed(pupil):
+    branch = pupil.lr_branch
+    for part in (branch.narrow_lr16x, branch.conv_lr16x, branch.narrow_lr8x, branch.conv_lr8x):
         part.requires_grad_(True)
     optimiser = make_optimiser(pupil, rule)
     held_out = [_hint(teacher, image) for image in islice(batches, MEASURED)]
@@ -123,11 +124,6 @@ def hold_sight(pupil: MODNet) -> None:
     for module in (pupil.backbone, pupil.lr_branch):
         module.eval().requires_grad_(False)
     pupil.lr_branch.conv_lr.requires_grad_(True)  # the training head, which a released file lacks
-
-
-def _narrowed(pupil: MODNet) -> Iterator[nn.Module]:
-    branch = pupil.lr_branch
-    yield from (branch.narrow_lr16x, branch.conv_lr16x, branch.narrow_lr8x, branch.conv_lr8x)
 
 
 def _hint(teacher: Teacher, image: Tensor) -> _Hint:

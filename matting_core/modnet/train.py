@@ -15,9 +15,10 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from matting_core.command_line import FAILED, GOOD, INTERRUPTED, WRONG_USE, CommandParser
+from matting_core.command_line import FAILED, GOOD, INTERRUPTED, WRONG_USE
 from matting_core.errors import MattecamError, UsageError
 from matting_core.modnet import require_train_extra
+from matting_core.modnet.commands import config_parser, tell_skipped
 from matting_core.modnet.train_config import TrainConfig, load_config, write_note
 
 if TYPE_CHECKING:  # this imports torch, whose absence the command must be able to report
@@ -59,8 +60,8 @@ def run(config: TrainConfig, resume: bool = False, talks: bool = True) -> "Outco
             f"{config.output} already holds a run.", "Add --resume to continue it, or choose another output."
         )
     data = load_data(config)
-    if data.skipped and talks:
-        print(f"Skipped {len(data.skipped)} files: {' '.join(data.skipped)}", file=sys.stderr)
+    if talks:
+        tell_skipped(data.skipped)
     trainer = Trainer(config, data, make_accelerator(config), resume)
     if talks:
         write_note(config)
@@ -68,13 +69,7 @@ def run(config: TrainConfig, resume: bool = False, talks: bool = True) -> "Outco
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = CommandParser(
-        prog="python -m matting_core.modnet.train", description="Train MODNet on pictures with true mattes."
-    )
-    parser.add_argument("config", metavar="CONFIG", help="a TOML file, or a preset: paper, finetune, slim")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="set one key, for example data.train=DIR"
-    )
+    parser = config_parser("train", "Train MODNet on pictures with true mattes.")
     parser.add_argument("--resume", action="store_true", help="go on from the output folder's last.ckpt, if any")
     return parser
 

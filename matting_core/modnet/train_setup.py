@@ -14,7 +14,7 @@ from accelerate.utils import DataLoaderConfiguration
 
 from matting_core.engine_openvino import processor_precisions
 from matting_core.errors import UsageError
-from matting_core.modnet.model import MODNet
+from matting_core.modnet.model import MODNet, ModnetConfig
 from matting_core.modnet.train_config import NetworkConfig, OptimiserConfig, TrainConfig
 
 
@@ -37,6 +37,11 @@ def check_teacher(network: NetworkConfig, steadiness: float, fresh: bool) -> Non
             "A slim network begins with its teacher's sight, so network.weights is missing.",
             "Make them with python -m matting_core.modnet.begin.",
         )
+
+
+def wanted_network(network: NetworkConfig) -> ModnetConfig:
+    """What the config asks for."""
+    return ModnetConfig(network.context, network.detail_width, network.backbone_width, network.branches)
 
 
 def check_norms(weights: Path, norms: str, instead: str) -> None:

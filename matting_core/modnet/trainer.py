@@ -17,7 +17,7 @@ from matting_core.modnet import losses as objectives
 from matting_core.modnet.data import Sample
 from matting_core.modnet.heads import fit_heads
 from matting_core.modnet.losses import Losses, supervised_losses
-from matting_core.modnet.model import MODNet, ModnetConfig
+from matting_core.modnet.model import MODNet
 from matting_core.modnet.moment import a_moment_later, steadiness_loss
 from matting_core.modnet.run_state import RunState, averaged, diverged, holds_run
 from matting_core.modnet.sight import check_sight, hold_sight
@@ -31,6 +31,7 @@ from matting_core.modnet.train_setup import (
     learning_rate,
     make_optimiser,
     teacher_precision,
+    wanted_network,
 )
 from matting_core.modnet.validation import measure, sample_strip, summary
 from matting_core.modnet.weights import load_network, take_backbone
@@ -115,7 +116,7 @@ class Trainer:
         """The network before the first step, on the device, in the mode it learns in."""
         config, device = self._config, self._engine.device
         network = config.network
-        wanted = ModnetConfig(network.context, network.detail_width, network.backbone_width, network.branches)
+        wanted = wanted_network(network)
         model = MODNet(wanted).to(device, memory_format=torch.channels_last)
         if network.weights and fresh:
             check_norms(network.weights, network.norms, "frozen")
