@@ -118,7 +118,7 @@ def blurred_room(
     cv2.GaussianBlur(weighted, (0, 0), sigma, dst=near)
     height, width = room.shape[:2]
     sparse = cv2.resize(weighted, (max(1, width // 4), max(1, height // 4)), interpolation=cv2.INTER_AREA)
-    near += cv2.resize(_far(sparse, everyone), (width, height))
+    near += cv2.resize(_far(sparse, everyone, buffers), (width, height))
     small = np.rint(near[..., :3] / near[..., 3:] * np.float32(255)).astype(np.uint8)
     if out is None:
         out = np.empty_like(image)
@@ -153,21 +153,23 @@ def _plate(bgra: Array, alpha: Array, kind: tuple[int, int], name: str, buffers:
     selected = _select(bgra, alpha, kind, buffers)
     near = _halve(selected, "eighth", buffers)
     height, width = near.shape[:2]
-    far = _far(_halve(near, "sixteenth", buffers), cv2.mean(selected))
+    far = _far(_halve(near, "sixteenth", buffers), cv2.mean(selected), buffers)
     plate = cv2.resize(far, (width, height), dst=buffers.get(name, near.shape, np.float32))
     return cv2.add(plate, near, dst=plate, dtype=cv2.CV_32F)
 
 
-def _far(small: Array, everyone: Sequence[float]) -> Array:
+def _far(small: Array, everyone: Sequence[float], buffers: Buffers) -> Array:
     """What to add to near averages where those have little weight: far colours, and the mean of all, at small weight.
 
     small: uint8 or float32 h×w×4, colours times weight, and weight, 255 at most. everyone: the mean of the whole
-    picture in that form. The answer is float32 of that shape, and new.
+    picture in that form. The answer is float32 of that shape, in scratch of `buffers`.
     """
-    far: Array = cv2.boxFilter(small, cv2.CV_32F, FAR)
+    far, shares = (buffers.get(name, small.shape, np.float32) for name in ("far", "far shares"))
+    cv2.boxFilter(small, cv2.CV_32F, FAR, dst=far)
     cv2.add(far, np.multiply(everyone, GLOBAL_WEIGHT), dst=far)  # a scalar to OpenCV
-    share = np.float32(255 * FAR_WEIGHT) / far[:, :, 3]
-    return cv2.multiply(far, cv2.merge((share,) * 4), dst=far)
+    share = buffers.get("far share", small.shape[:2], np.float32)
+    np.divide(np.float32(255 * FAR_WEIGHT), far[:, :, 3], out=share)
+    return cv2.multiply(far, cv2.merge((share,) * 4, dst=shares), dst=far)
 
 
 def _colours(sampled: Floats) -> Floats:

@@ -7,6 +7,7 @@ lie together, and a rim's pixels nearly all have neighbours in it.
 import functools
 import math
 from collections.abc import Iterator
+from typing import cast
 
 import cv2
 import numpy as np
@@ -19,7 +20,7 @@ Floats = npt.NDArray[np.float32]
 Index = npt.NDArray[np.intp]
 
 LONGEST = 8
-_TO_UNIT: Floats = (np.arange(256) / 255.0).astype(np.float32)
+_TO_UNIT: Floats = (np.arange(256) / 255.0).astype(np.float32).reshape(1, -1)
 _ROW = 256  # samples in a row for OpenCV's remap, which takes neither rows nor columns above 32766
 _CHUNK = 1 << 12  # runs worked on at a time: no scratch array grows with the rim
 
@@ -60,26 +61,29 @@ class Runs:
 
     def unit(self, alpha: Alpha, name: str) -> Floats:
         """Their pixels of a matte in [0, 1], float32 N."""
-        out = self._scratch(name, 1, np.float32)[0]
-        return _TO_UNIT.take(self._fetch(alpha, 1), out=out, mode="clip")
+        levels = self._fetch(alpha, 1).reshape(1, -1)
+        return cast(Floats, cv2.LUT(levels, _TO_UNIT, dst=self._scratch(name, 1, np.float32))[0])
 
     def put(self, image: Image, colours: Floats) -> None:
-        """Write colours, float32 3×N in [0, 255], to their pixels; `colours` is rounded in place."""
-        planes = self._scratch("_levels", 3, np.uint8)
-        np.copyto(planes, np.rint(colours, out=colours), casting="unsafe")
+        """Write colours, float32 3×N in [0, 255], to their pixels, rounded."""
+        planes = cv2.convertScaleAbs(colours, dst=self._scratch("_levels", 3, np.uint8))
         pixels = cv2.merge(list(planes[:, None]), dst=self._scratch("_pixels", 3, np.uint8).reshape(1, -1, 3))
         kind = f"V{3 * self._length}"
         np.put(image.reshape(-1).view(kind), self._numbers, pixels.reshape(-1).view(kind))
 
     def places(self, plate: tuple[int, ...]) -> tuple[Floats, Floats]:
         """Where they lie on a plate of that shape (pixel centres aligned): x and y for `sample`."""
-        padded = np.zeros(-(-self.pixels // _ROW) * _ROW // self._length, np.intp)
-        padded[: self._numbers.size] = self._numbers
-        rows, columns = np.divmod(padded, self._in_row)
-        x, y = (self._buffers.get(name, (_CHUNK, self._length), np.float32)[: padded.size] for name in ("_x", "_y"))
+        count = -(-self.pixels // _ROW) * _ROW // self._length
+        rows, columns = (self._buffers.get(name, (_CHUNK,), np.intp)[:count] for name in ("_rows", "_columns"))
+        for numbers in (rows, columns):
+            numbers[self._numbers.size :] = 0
+        here = slice(self._numbers.size)
+        np.divmod(self._numbers, self._in_row, out=(rows[here], columns[here]))
+        x, y = (self._buffers.get(name, (_CHUNK, self._length), np.float32)[:count] for name in ("_x", "_y"))
         across = centres(self._width, plate[1]).reshape(self._in_row, self._length)
         across.take(columns, axis=0, out=x, mode="clip")
-        y[:] = centres(self._height, plate[0]).take(rows)[:, None]
+        down = self._buffers.get("_down", (_CHUNK,), np.float32)[:count]
+        y[:] = centres(self._height, plate[0]).take(rows, out=down, mode="clip")[:, None]
         return x.reshape(-1, _ROW), y.reshape(-1, _ROW)
 
     def sample(self, plate: Array, places: tuple[Floats, Floats], name: str) -> Floats:

@@ -17,6 +17,9 @@ OFD_XI = 0.1
 OFD_STILL = 12
 """Grey levels by which a colour may change between two frames in a place that counts as still."""
 _KEEPS = 128  # levels of a share that is kept: a table's half for alpha that rises, the other for alpha that falls
+_FINE = 128
+"""Steps of one of 255 levels in which MotionAware remembers, as int16: half of float32's bytes take half as long."""
+_ONE = 255 * _FINE
 
 
 class Stabiliser(Protocol):
@@ -114,45 +117,44 @@ class MotionAware:
 
     def __init__(self) -> None:
         self._past: _Past | None = None
+        self._size: tuple[int, ...] = (0, 0)
         self._noise = 0.5
         self._buffers = Buffers()
         self._odd = False
         self._gain = np.array([round(255 * self.SETTLE / (1 + self.WAIT)), 0, 0, 0], np.float64)  # a scalar to OpenCV
         rising = np.linspace(0, 1 + self.WAIT, _KEEPS, dtype=np.float32)
         keeps = np.maximum(rising - np.float32(self.WAIT), 0) * np.float32(self.KEEP)
-        self._keeps = np.concatenate((keeps, keeps * np.float32(self.FALL))).reshape(1, -1)
+        self._keeps = np.rint(np.concatenate((keeps, keeps * self.FALL)) * _ONE).astype(np.int16).reshape(1, -1)
 
     def push(self, alpha: FloatAlpha, guide: Image, frame: T) -> tuple[FloatAlpha, T] | None:
         """See Stabiliser.push; answers for this very frame."""
-        if self._past is None or self._past.alpha.shape != alpha.shape:
+        if self._past is None or self._size != alpha.shape:
             self.reset()
             return self._anew(alpha, guide), frame
         past = self._past
         change = self._change(guide, past.guide)
         self._measure_noise(change)
-        grey = cv2.cvtColor(guide, cv2.COLOR_BGR2GRAY, dst=self._level("grey"))
-        drift = cv2.subtract(grey, past.reference, dst=self._float("work"), dtype=cv2.CV_32F)
-        drift = cv2.convertScaleAbs(drift, dst=self._level("drift"), alpha=4 / self.DRIFT)
+        luma = self._luma(guide)
+        drift = cv2.subtract(luma, past.reference, dst=self._fine("work"))
+        drift = cv2.convertScaleAbs(drift, dst=self._level("drift"), alpha=4 / self.DRIFT / _FINE)
         unrest = cv2.max(change, cv2.blur(drift, (3, 3), dst=drift), dst=change)
         calm = 4 * (self.LEVELS + self._noise)
         moving = cv2.threshold(unrest, 1.5 * calm, 1, cv2.THRESH_BINARY, dst=drift)[1]
         if cv2.countNonZero(moving) > self.CUT * moving.size:
             return self._anew(alpha, guide), frame
         still = cv2.addWeighted(unrest, -255 / calm, unrest, 0, 510, dst=unrest)
-        trust = cv2.add(past.trust, self._gain, dst=self._level("trust"))
+        trust = cv2.add(past.trust, self._gain, dst=self._kept("trust", np.uint8))
         cv2.multiply(trust, still, dst=trust, scale=1 / 255)
         unsettled = cv2.threshold(trust, self.WAIT_LEVEL, 255, cv2.THRESH_BINARY_INV, dst=drift)[1]
-        agreed = self._agreed(alpha, past, unsettled)
-        keep = self._keep(trust, cv2.compare(agreed, past.alpha, cv2.CMP_LT, dst=drift))
-        self._past = _Past(
-            self._kept("alpha", past.alpha, agreed, keep),
-            alpha,
-            guide,
-            self._kept("luma", past.reference, grey, keep),
-            trust,
-        )
+        raw = self._to_fine(alpha)
+        agreed = self._agreed(raw, past, unsettled)
+        keep = self._share(trust, cv2.compare(agreed, past.alpha, cv2.CMP_LT, dst=drift))
+        settled = self._blend(past.alpha, agreed, keep, self._kept("alpha", np.int16))
+        reference = self._blend(past.reference, luma, keep, self._kept("reference", np.int16))
+        self._past = _Past(settled, raw, guide, reference, trust)
+        smooth = np.multiply(settled, np.float32(1 / _ONE), out=self._kept("smooth", np.float32))
         self._odd = not self._odd
-        return self._past.alpha, frame
+        return smooth, frame
 
     def reset(self) -> None:
         """Forget all earlier frames."""
@@ -161,9 +163,21 @@ class MotionAware:
 
     def _anew(self, alpha: FloatAlpha, guide: Image) -> FloatAlpha:
         """Begin again with this frame; its alpha."""
-        luma = cv2.cvtColor(guide, cv2.COLOR_BGR2GRAY).astype(np.float32)
-        self._past = _Past(alpha, alpha, guide, luma, np.zeros(alpha.shape, np.uint8))
+        self._size = alpha.shape
+        raw = self._to_fine(alpha)
+        self._past = _Past(raw, raw, guide, self._luma(guide).copy(), np.zeros(alpha.shape, np.uint8))
+        self._odd = not self._odd
         return alpha
+
+    def _to_fine(self, alpha: FloatAlpha) -> Array:
+        """The network's alpha in steps of _FINE, int16 h×w."""
+        fine = self._kept("raw", np.int16)
+        return np.multiply(alpha, np.float32(_ONE), out=fine, casting="unsafe")
+
+    def _luma(self, guide: Image) -> Array:
+        """The picture's luma in steps of _FINE, int16 h×w."""
+        grey = cv2.cvtColor(guide, cv2.COLOR_BGR2GRAY, dst=self._level("grey"))
+        return np.multiply(grey, np.int16(_FINE), out=self._fine("luma"))
 
     def _measure_noise(self, change: Array) -> None:
         """Follow the change in the calmer part of the picture, which is what the camera's noise makes."""
@@ -184,46 +198,49 @@ class MotionAware:
 
         Of a fall within these, 1 − DOUBT is taken over.
         """
-        low = cv2.min(alpha, past.raw, dst=self._float("work"))
-        high = cv2.max(alpha, past.raw, dst=self._float("agreed"))
+        low = cv2.min(alpha, past.raw, dst=self._fine("work"))
+        high = cv2.max(alpha, past.raw, dst=self._fine("agreed"))
         agreed = cv2.max(cv2.min(high, past.alpha, dst=high), low, dst=high)
-        falls = cv2.threshold(cv2.subtract(agreed, alpha, dst=low), 0, 0, cv2.THRESH_TOZERO, dst=low)[1]
-        return cv2.copyTo(alpha, unsettled, cv2.scaleAdd(falls, self.DOUBT - 1, agreed, dst=agreed))
+        # Where alpha rises this mean is the larger of the two.
+        doubted = cv2.addWeighted(agreed, self.DOUBT, alpha, 1 - self.DOUBT, 0, dst=low)
+        return cv2.copyTo(alpha, unsettled, cv2.min(agreed, doubted, dst=agreed))
 
-    def _keep(self, trust: Array, falls: Array) -> Array:
-        """The share of the earlier alpha that each pixel keeps, float32 h×w."""
+    def _share(self, trust: Array, falls: Array) -> Array:
+        """The share of the earlier alpha that each pixel keeps, int16 h×w in [0, _ONE]."""
         index = np.right_shift(trust, 1, out=self._level("index"))
         index |= np.bitwise_and(falls, _KEEPS, out=falls)
-        return cv2.LUT(index, self._keeps, dst=self._float("keep"))
+        return cv2.LUT(index, self._keeps, dst=self._fine("share"))
 
-    def _kept(self, name: str, old: Array, new: Array, share: Array) -> Array:
-        """new + share · (old − new), float32 h×w."""
-        blend = cv2.subtract(old, new, dst=self._float(name), dtype=cv2.CV_32F)
-        cv2.multiply(blend, share, dst=blend)
-        return cv2.add(blend, new, dst=blend, dtype=cv2.CV_32F)
+    def _blend(self, old: Array, new: Array, share: Array, out: Array) -> Array:
+        """new + share · (old − new), int16 h×w, in `out`."""
+        cv2.subtract(old, new, dst=out)
+        cv2.multiply(out, share, dst=out, scale=1 / _ONE)
+        return cv2.add(out, new, dst=out)
 
     def _level(self, name: str) -> Array:
-        return self._scratch(name, np.uint8)
+        """Scratch for levels, uint8 h×w."""
+        return self._buffers.get(name, self._size)
 
-    def _float(self, name: str) -> Array:
-        return self._scratch(name, np.float32)
+    def _fine(self, name: str) -> Array:
+        """Scratch for steps of _FINE, int16 h×w."""
+        return self._buffers.get(name, self._size, np.int16)
 
-    def _scratch(self, name: str, kind: type[np.generic]) -> Array:
-        """An array of the mattes' size. Every other frame another, so that what is remembered is not written over."""
-        assert self._past is not None, "there is a frame before"
-        return self._buffers.get(f"{name} {self._odd}", self._past.alpha.shape, kind)
+    def _kept(self, name: str, kind: type[np.generic]) -> Array:
+        """h×w that outlives this frame: every other one has another, so that what is remembered is not written over."""
+        return self._buffers.get(f"{name} {self._odd}", self._size, kind)
 
 
 @dataclass(frozen=True, slots=True)
 class _Past:
     """What MotionAware remembers.
 
-    alpha: the smoothed one. raw: the network's. guide: the frame before. reference: the luma that `alpha` stands for,
-    float32 h×w. trust: how long each pixel has stood still, uint8 h×w, of which 255 stand for 1 + WAIT.
+    alpha: the smoothed one. raw: the network's. guide: the frame before. reference: the luma that `alpha` stands for.
+    All but the guide int16 h×w, in steps of which _FINE are a level of 255. trust: how long each pixel has stood still,
+    uint8 h×w, of which 255 stand for 1 + WAIT.
     """
 
-    alpha: FloatAlpha
-    raw: FloatAlpha
+    alpha: Array
+    raw: Array
     guide: Image
     reference: Array
     trust: Array
