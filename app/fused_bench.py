@@ -170,7 +170,7 @@ def _background(width: int, height: int) -> Image:
     background = open_background(parse_spec(BACKGROUND), width, height)
     nobody = MattedFrame(Frame(np.zeros((height, width, 3), np.uint8), 0.0, 0), np.zeros((height, width), np.uint8))
     try:
-        return background.render(nobody, 0.0).copy()
+        return background.render(nobody, 0.0, np.empty((height, width, 3), np.uint8)).copy()
     finally:
         background.close()
 

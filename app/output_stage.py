@@ -172,7 +172,7 @@ class OutputStage:
     def _show(self, sinks: Sinks, settings: Settings, background: Background, matted: MattedFrame, fresh: bool) -> None:
         now_s = time.monotonic()
         lap = self._stats.lap()
-        behind = background.render(matted, now_s)
+        behind = background.render(matted, now_s, self._canvas)
         lap("background")
         spec = self._backgrounds.spec
         alpha: Alpha | None = None

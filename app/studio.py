@@ -32,8 +32,8 @@ class Studio:
         """
         if self._as_it_is:
             return matted.frame.image
-        behind = self._background.render(matted, at_s)
         canvas = self._new_canvas()
+        behind = self._background.render(matted, at_s, canvas)
         self._compositor.render(matted, behind, self._edges, canvas)
         return canvas
 

@@ -25,8 +25,11 @@ class Background(Protocol):
     animated: bool
     """True where it changes by itself, without a new frame."""
 
-    def render(self, matted: MattedFrame, at_s: float) -> Image:
-        """The picture behind `matted` at that monotonic time: uint8 of the frame's size, valid until the next call."""
+    def render(self, matted: MattedFrame, at_s: float, canvas: Image) -> Image:
+        """The picture behind `matted` at that monotonic time: uint8 of the frame's size, valid until the next call.
+
+        canvas: uint8 of that size, which may be painted on and given back: whoever composes there has no copy to make.
+        """
         ...
 
     def close(self) -> None:
@@ -42,7 +45,7 @@ class StillBackground:
     def __init__(self, picture: Image) -> None:
         self._picture = picture
 
-    def render(self, matted: MattedFrame, at_s: float) -> Image:
+    def render(self, matted: MattedFrame, at_s: float, canvas: Image) -> Image:
         """See Background.render."""
         return self._picture
 
@@ -58,14 +61,13 @@ class BlurBackground:
 
     animated = False
 
-    def __init__(self, strength: int, width: int, height: int) -> None:
+    def __init__(self, strength: int, height: int) -> None:
         self._sigma = strength * height / 720
         self._buffers = Buffers()
-        self._picture: Image = np.empty((height, width, 3), np.uint8)
 
-    def render(self, matted: MattedFrame, at_s: float) -> Image:
+    def render(self, matted: MattedFrame, at_s: float, canvas: Image) -> Image:
         """See Background.render."""
-        return blurred_room(matted.frame.image, matted.alpha, self._sigma, self._picture, self._buffers, matted.half)
+        return blurred_room(matted.frame.image, matted.alpha, self._sigma, canvas, self._buffers, matted.half)
 
     def close(self) -> None:
         """Nothing to free."""
@@ -76,7 +78,7 @@ class RoomBackground:
 
     animated = False
 
-    def render(self, matted: MattedFrame, at_s: float) -> Image:
+    def render(self, matted: MattedFrame, at_s: float, canvas: Image) -> Image:
         """See Background.render."""
         return matted.frame.image
 
@@ -110,7 +112,7 @@ class VideoBackground:
             raise MediaError("The video background has no first picture.", "Choose another file.")
         self._shown = self._next[0]
 
-    def render(self, matted: MattedFrame, at_s: float) -> Image:
+    def render(self, matted: MattedFrame, at_s: float, canvas: Image) -> Image:
         """See Background.render. Shows the newest picture that is due and already decoded."""
         if self._started_s is None:
             self._started_s = at_s
@@ -164,6 +166,6 @@ def open_background(
 _SIMPLE: dict[Kind, Callable[[str, int, int], Background]] = {
     "none": lambda _value, _width, _height: RoomBackground(),
     "transparent": lambda _value, width, height: StillBackground(colour_canvas(CHROMA_GREEN, width, height)),
-    "blur": lambda value, width, height: BlurBackground(int(value), width, height),
+    "blur": lambda value, width, height: BlurBackground(int(value), height),
     "color": lambda value, width, height: StillBackground(colour_canvas(value, width, height)),
 }

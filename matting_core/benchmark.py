@@ -98,7 +98,7 @@ class FrameWay:
         lap("fit")
         matted = self._predictor.predict(Frame(fitted, now_s, index), lap)
         if matted is not None:
-            behind = self._background.render(matted, now_s)
+            behind = self._background.render(matted, now_s, self._canvas)
             lap("background")
             self._compositor.render(matted, behind, self._edges, self._canvas)
             lap("composite")

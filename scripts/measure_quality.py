@@ -216,7 +216,7 @@ def timing(network: Network, clip: Path, room: Image, rounds: int) -> dict[str, 
     matted = [MattedFrame(Frame(x, 0.0, 0), restore_alpha(network.matte(x)[0], HEIGHT, WIDTH)) for x in images]
     canvas = np.empty((HEIGHT, WIDTH, 3), np.uint8)
     compositors = {name: Compositor(WIDTH, HEIGHT) for name in ("plain", "image", "blur", "transparent")}
-    blurred = BlurBackground(20, WIDTH, HEIGHT)
+    blurred = BlurBackground(20, HEIGHT)
     scratch, edge = Buffers(), np.empty((HEIGHT, WIDTH), np.uint8)
     i420 = np.empty((HEIGHT * 3 // 2, WIDTH), np.uint8)
 
@@ -230,7 +230,7 @@ def timing(network: Network, clip: Path, room: Image, rounds: int) -> dict[str, 
         "blend": lambda one: compositors["plain"].render(one, room, Edges(decontaminate=False), canvas),
         "decontaminate": decontaminate,
         "image": lambda one: compositors["image"].render(one, room, Edges(), canvas),
-        "blur": lambda one: compositors["blur"].render(one, blurred.render(one, 0.0), Edges(), canvas),
+        "blur": lambda one: compositors["blur"].render(one, blurred.render(one, 0.0, canvas), Edges(), canvas),
         "transparent": lambda one: compositors["transparent"].render(one, None, Edges(), canvas),
         "to_i420": lambda _one: cv2.cvtColor(canvas, cv2.COLOR_BGR2YUV_I420, dst=i420),
     }

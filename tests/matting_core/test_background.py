@@ -17,6 +17,7 @@ from matting_core.pictures import write_image
 from matting_core.video_loop import VideoLoop
 
 MATTED = MattedFrame(Frame(np.full((36, 64, 3), 77, np.uint8), 0.0, 0), np.zeros((36, 64), np.uint8))
+CANVAS = np.empty((36, 64, 3), np.uint8)
 LEVELS = (20, 120, 220)
 
 
@@ -62,9 +63,18 @@ def test_a_wrong_spec_is_said(text: str) -> None:
 
 
 def test_colour_and_chroma() -> None:
-    assert (open_background(parse_spec("color:#102030"), 64, 36).render(MATTED, 0.0) == (0x30, 0x20, 0x10)).all()
-    assert (open_background(parse_spec("transparent"), 64, 36).render(MATTED, 0.0) == (0x40, 0xB1, 0)).all()
-    assert open_background(parse_spec("none"), 64, 36).render(MATTED, 0.0) is MATTED.frame.image
+    colour, chroma, none = (open_background(parse_spec(s), 64, 36) for s in ("color:#102030", "transparent", "none"))
+    assert (colour.render(MATTED, 0.0, CANVAS) == (0x30, 0x20, 0x10)).all()
+    assert (chroma.render(MATTED, 0.0, CANVAS) == (0x40, 0xB1, 0)).all()
+    assert none.render(MATTED, 0.0, CANVAS) is MATTED.frame.image
+
+
+def test_the_blurred_room_is_painted_on_the_canvas_and_nothing_else_is() -> None:
+    canvas = np.zeros((36, 64, 3), np.uint8)
+    assert open_background(parse_spec("color:#102030"), 64, 36).render(MATTED, 0.0, canvas) is not canvas
+    assert not canvas.any()
+    assert open_background(parse_spec("blur"), 64, 36).render(MATTED, 0.0, canvas) is canvas
+    assert (canvas == 77).all()
 
 
 def test_a_picture_covers_the_canvas(tmp_path: Path) -> None:
@@ -72,8 +82,8 @@ def test_a_picture_covers_the_canvas(tmp_path: Path) -> None:
     picture[:, :] = (1, 2, 3)
     write_image(tmp_path / "ü.png", picture)
     background = open_background(BackgroundSpec("file", str(tmp_path / "ü.png")), 64, 36)
-    assert background.render(MATTED, 0.0).shape == (36, 64, 3)
-    assert (background.render(MATTED, 0.0) == (1, 2, 3)).all()
+    assert background.render(MATTED, 0.0, CANVAS).shape == (36, 64, 3)
+    assert (background.render(MATTED, 0.0, CANVAS) == (1, 2, 3)).all()
 
 
 @pytest.mark.parametrize("name", ["missing.png", "missing.mp4", "broken.png", "broken.mp4"])
@@ -85,7 +95,7 @@ def test_a_file_that_cannot_be_shown_is_named(tmp_path: Path, name: str) -> None
 
 
 def levels(background: VideoBackground, times: list[float]) -> list[int]:
-    return [round(float(background.render(MATTED, at).mean())) for at in times]
+    return [round(float(background.render(MATTED, at, CANVAS).mean())) for at in times]
 
 
 def test_a_video_goes_at_its_own_pace_and_loops(film: Path) -> None:

@@ -210,9 +210,9 @@ def test_the_half_picture_that_comes_along_is_the_one_that_is_used() -> None:
     behind = behind_block()
     np.testing.assert_array_equal(render(same, behind, Edges())[0], render(item, behind, Edges())[0])
     assert not np.array_equal(render(black, behind, Edges())[0], render(item, behind, Edges())[0])
-    blur = BlurBackground(30, WIDTH, HEIGHT)
-    np.testing.assert_array_equal(blur.render(same, 0.0).copy(), blur.render(item, 0.0))
-    assert not blur.render(black, 0.0).any()
+    blur, canvas = BlurBackground(30, HEIGHT), behind_block()
+    np.testing.assert_array_equal(blur.render(same, 0.0, canvas).copy(), blur.render(item, 0.0, canvas))
+    assert not blur.render(black, 0.0, canvas).any()
 
 
 def test_a_half_of_another_size_is_refused() -> None:
