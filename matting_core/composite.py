@@ -136,7 +136,7 @@ class _Blend:
         if self.straight:
             colour *= weight > 0
         else:
-            behind = at.colours(canvas, "behind")
+            behind = at.colours(canvas, "seen")
             colour -= behind
             colour *= weight
             colour += behind
@@ -149,7 +149,7 @@ class _Blend:
         colour = foreground_at(self.plates, frame.image, weight, at)
         if not self.edges.decontaminate:
             as_seen = at.levels(self.alpha) <= at.levels(matte)
-            np.copyto(colour, at.colours(frame.image, "residual"), where=as_seen)
+            np.copyto(colour, at.colours(frame.image, "seen"), where=as_seen)
         return colour
 
     def _wrap(self, spill: _Spill, colour: Floats, at: Runs) -> None:

@@ -66,7 +66,7 @@ def foreground_at(plates: ColourPlates, image: Image, weight: Floats, at: Runs) 
     places = at.places(plates.foreground.shape)
     foreground = _colours(at.sample(plates.foreground, places, "foreground"))
     background = _colours(at.sample(plates.background, places, "background"))
-    residual = at.colours(image, "residual")
+    residual = at.colours(image, "seen")
     residual -= background
     np.subtract(foreground, background, out=background)
     background *= weight

@@ -92,8 +92,7 @@ class Runs:
         values = self._buffers.get("_sampled", (_CHUNK * self._length // _ROW, _ROW, channels), np.float32)[:rows]
         cv2.remap(plate, *places, cv2.INTER_LINEAR, dst=values, borderMode=cv2.BORDER_REPLICATE)
         planes = self._scratch(name, channels, np.float32)
-        cv2.split(values.reshape(1, -1, channels)[:, : self.pixels], list(planes[:, None]))
-        return planes
+        return cast(Floats, cv2.transpose(values.reshape(-1, channels)[: self.pixels], dst=planes))
 
     def _fetch(self, picture: Array, channels: int) -> npt.NDArray[np.uint8]:
         """Their bytes of a picture of so many channels, flat."""
