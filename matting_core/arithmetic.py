@@ -23,9 +23,10 @@ MOST_DIFFERENCE = 0.006
 """Mean |Δα| from float32 up to which a faster way counts."""
 WORTH = 1.05
 """A way must be this many times as fast as the usual one to take its place; less is noise."""
-LIGHT_MS = 13.0
-"""The most that a network may take to hold 60 frames a second: 16.7 ms less 3 ms for the rest of its thread at 1080p
-(docs/speed.md: fit, preprocess, stabilise and alpha), and some room."""
+LIGHT_MS = 11.5
+"""The most that a network may take to hold 60 frames a second: 16.7 ms less 3.5 ms for the rest of its thread on a slow
+processor (docs/speed.md: fit, preprocess, stabilise and alpha), and some room. At 12.5 frames wait, and some are lost.
+"""
 LIGHT_ROUNDS, HEAVY_ROUNDS = 9, 4
 
 

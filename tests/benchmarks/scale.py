@@ -1,4 +1,4 @@
-"""Measures what a frame costs by its size and by the cores, two pictures at once, and the window's start and memory.
+"""Measures what a frame costs by its size and by the cores, live pictures, and the window's start and memory.
 
 python tests/benchmarks/scale.py [--preset NAME] [--seconds N] [--json]
 
@@ -26,7 +26,9 @@ from matting_core.presets import PRESETS  # noqa: E402
 
 SIZES = ("640x360", "1280x720", "1920x1080", "3840x2160")
 LIVE_SIZE = "1280x720"
-WINDOW = Path(__file__).with_name("scale_window.py")
+LIVE_FPS = 60
+BEHIND = ("color:#3a2e26", "blur")
+WINDOW, LIVE = (Path(__file__).with_name(f"scale_{part}.py") for part in ("window", "live"))
 
 
 class MeasuringFailed(Exception):
@@ -75,6 +77,12 @@ def sizes(preset: str, seconds: float, home: str) -> dict[str, Any]:
     }
 
 
+def live(preset: str, seconds: float, home: str) -> dict[str, Any]:
+    """A live picture from a webcam's JPEGs at LIVE_SIZE and LIVE_FPS, before each of BEHIND."""
+    words = [sys.executable, str(LIVE), str(seconds), preset, LIVE_SIZE, str(LIVE_FPS)]
+    return {background: answer(start([*words, background], home)) for background in BEHIND}
+
+
 def two_at_once(preset: str, seconds: float, home: str) -> list[dict[str, Any]]:
     """Two live pictures of the demo at LIVE_SIZE and 30 fps with blur, start-up included."""
     words = [sys.executable, str(ROOT / "main.py"), "run", "--camera", "demo", "--background", "blur"]
@@ -102,6 +110,12 @@ def table(results: dict[str, Any]) -> str:
     lines = [" | ".join(["", "", *names, "fps"]).strip() + " |", "| --- " * (len(names) + 2) + "|"]
     for size, row in rows.items():
         lines.append("| " + " | ".join([size, *(f"{row[name]:.2f}" for name in names), f"{row['fps']:.1f}"]) + " |")
+    lines += [
+        f"live from {LIVE_FPS} fps, {background}: {row['fps']} fps, {row['captured'] - row['shown']} of "
+        f"{row['captured']} frames dropped, {row['latency_p50_ms']} ms from camera to output "
+        f"({row['latency_p95_ms']} at p95), {row['processor_share']:.0%} of the processor"
+        for background, row in results["live"].items()
+    ]
     lines.append(f"two at once: {' and '.join(str(row['fps']) for row in results['two'])} fps")
     if results["window"]:
         one = results["window"]
@@ -126,6 +140,7 @@ def main() -> int:
         try:
             results = {
                 "sizes": sizes(options.preset, options.seconds, home),
+                "live": live(options.preset, options.seconds, home),
                 "two": two_at_once(options.preset, options.seconds, home),
                 "window": window(options.preset, 4 * options.seconds, home),
                 "machine": machine(),
