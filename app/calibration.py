@@ -24,7 +24,7 @@ from matting_core.presets import PRESETS, Preset
 
 log = logging.getLogger(__name__)
 
-VERSION = 4
+VERSION = 5
 PICTURE = Path(__file__).resolve().parents[1] / "assets" / "demo_portrait.jpg"
 SIZE = (512, 288)
 LOOK_S = 1.0

@@ -3,11 +3,13 @@
 import math
 import time
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
 
 from app.settings import parse_size
+from matting_core.buffers import Recycler
 from matting_core.errors import MediaError, SourceError, SourceLost
 from matting_core.frames import Frame, Image
 from matting_core.pictures import read_image
@@ -123,7 +125,9 @@ class DemoSource:
         # Scaled once with a good kernel, so that the warp of every frame can be linear, which costs a third.
         self._scale = self._size[1] / self._view[2]
         kernel = cv2.INTER_CUBIC if self._scale > 1 else cv2.INTER_AREA
-        self._portrait = cv2.resize(small, None, fx=self._scale, fy=self._scale, interpolation=kernel)
+        large = cv2.resize(small, None, fx=self._scale, fy=self._scale, interpolation=kernel)
+        self._portrait = cv2.cvtColor(large, cv2.COLOR_BGR2BGRA)  # warped in half the time of three channels
+        self._arrays = Recycler()
         width, height = self._size
         aside = f" ({note})" if note else ""
         self.description = f"Demo portrait{aside}, {width}×{height} at {self._pace.fps:g} fps"
@@ -137,18 +141,17 @@ class DemoSource:
         return frame
 
     def render(self, index: int) -> Image:
-        """Frame `index` as a new uint8 H×W×3 BGR array; the same for the same index."""
-        seconds = index / self._pace.fps
-        return np.asarray(
-            cv2.warpAffine(
-                self._portrait,
-                self._motion(seconds),
-                self._size,
-                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-                borderMode=cv2.BORDER_REFLECT_101,
-            ),
-            dtype=np.uint8,
+        """Frame `index`, uint8 H×W×3 BGR, in an array that belongs to the caller alone; the same for the same index."""
+        width, height = self._size
+        warped = cv2.warpAffine(
+            self._portrait,
+            self._motion(index / self._pace.fps),
+            self._size,
+            dst=self._arrays.new((height, width, 4)),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REFLECT_101,
         )
+        return cast(Image, cv2.cvtColor(warped, cv2.COLOR_BGRA2BGR, dst=self._arrays.new((height, width, 3))))
 
     def close(self) -> None:
         """Nothing to free."""
