@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from app.camera import open_source
 from app.output_stage import PREVIEW_SPACE
-from app.settings import Scene, Settings, even, parse_size
+from app.settings import Scene, Settings, parse_size
 from matting_core.background import open_background
 from matting_core.background_spec import parse_spec
 from matting_core.benchmark import (
@@ -43,8 +43,11 @@ PLAIN, PLAIN_SIDE = "plain", 512
 
 
 def bench(source: str, size: str, seconds: float, preset: str, engine: str, as_json: bool) -> int:
-    """Measure and print; source: 'demo', an image or a video, sent as a webcam's JPEG. Returns the exit code."""
-    width, height = even(*parse_size(size))
+    """Measure and print; source: 'demo', an image or a video, sent as a webcam's JPEG. Returns the exit code.
+
+    size: 'WIDTHxHEIGHT' of the canvas, both even, here and below.
+    """
+    width, height = parse_size(size)
     pictures = read_pictures(source, size)
     chosen = find_preset(preset)
     runner = create_engine(engine, ModelStore().network(chosen.model, chosen.int8))
@@ -85,7 +88,7 @@ def compare(source: str, size: str, seconds: float, engine: str, as_json: bool) 
 
     `Predictor.predict` is timed: resizing, network and alpha at the frame's size, without smoothing. Returns 0.
     """
-    width, height = even(*parse_size(size))
+    width, height = parse_size(size)
     pictures = [fit_frame(image, width, height, mirror=False) for image in read_pictures(source, size)]
     store = ModelStore()
     plain = Predictor(create_engine("cpu", store.network(RELEASED, int8=False)), Preset(PLAIN, PLAIN_SIDE, int8=False))

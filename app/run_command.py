@@ -16,7 +16,7 @@ from app.camera import camera_path
 from app.film import Film
 from app.output import Output, file_identity, open_output, parse_output
 from app.pipeline import Parts, Pipeline
-from app.settings import Settings, even, parse_size
+from app.settings import Settings, parse_size
 from app.status import Stats, Status
 from matting_core.background import open_background
 from matting_core.background_spec import existing_spec
@@ -78,8 +78,7 @@ def _settings(size: str | None, **given: str | int | None) -> Settings:
         print(f"mattecam: {notice}", file=sys.stderr)
     named = {name: value for name, value in given.items() if value is not None}
     if size is not None:
-        width, height = even(*parse_size(size))
-        named |= dict.fromkeys(("camera_size", "output_size"), f"{width}x{height}")
+        named |= dict.fromkeys(("camera_size", "output_size"), size)
     settings = saved.changed(OPTIONS, **named)
     if "camera" in named:
         _check_camera(settings.camera)

@@ -1,5 +1,6 @@
 """The command line's contract: options, exit codes, one sentence on failure, one JSON object on the last line."""
 
+import json
 import os
 import subprocess
 import sys
@@ -223,6 +224,9 @@ def test_an_empty_path_is_wrong_use(arguments: tuple[str, ...], capsys: pytest.C
     assert "the path is empty" in capsys.readouterr().err
 
 
-def test_an_odd_size_is_made_even(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bench", "--size", "161x121", "--seconds", "0.2", "--engine", "cpu", "--json"]) == 0
-    assert last_json(capsys)["frame_size"] == "160x120"
+def test_an_odd_size_is_made_even_and_told(capsys: pytest.CaptureFixture[str]) -> None:
+    for size in ("160x120", "161x121"):
+        assert main(["bench", "--size", size, "--seconds", "0.2", "--engine", "cpu", "--json"]) == 0
+        said = capsys.readouterr()
+        assert json.loads(said.out.splitlines()[-1])["frame_size"] == "160x120"
+        assert ("--size 161x121 becomes 160x120" in said.err) == (size == "161x121")
