@@ -152,7 +152,9 @@ class MotionAware:
         settled = self._blend(past.alpha, agreed, keep, self._kept("alpha", np.int16))
         reference = self._blend(past.reference, luma, keep, self._kept("reference", np.int16))
         self._past = _Past(settled, raw, guide, reference, trust)
-        smooth = np.multiply(settled, np.float32(1 / _ONE), out=self._kept("smooth", np.float32))
+        smooth = self._kept("smooth", np.float32)
+        np.copyto(smooth, settled)  # to multiply two types would allocate
+        smooth *= np.float32(1 / _ONE)
         self._odd = not self._odd
         return smooth, frame
 
@@ -171,13 +173,18 @@ class MotionAware:
 
     def _to_fine(self, alpha: FloatAlpha) -> Array:
         """The network's alpha in steps of _FINE, int16 h×w."""
+        steps = np.multiply(alpha, np.float32(_ONE), out=self._kept("smooth", np.float32))
         fine = self._kept("raw", np.int16)
-        return np.multiply(alpha, np.float32(_ONE), out=fine, casting="unsafe")
+        np.copyto(fine, steps, casting="unsafe")
+        return fine
 
     def _luma(self, guide: Image) -> Array:
         """The picture's luma in steps of _FINE, int16 h×w."""
         grey = cv2.cvtColor(guide, cv2.COLOR_BGR2GRAY, dst=self._level("grey"))
-        return np.multiply(grey, np.int16(_FINE), out=self._fine("luma"))
+        luma = self._fine("luma")
+        np.copyto(luma, grey)
+        luma *= np.int16(_FINE)
+        return luma
 
     def _measure_noise(self, change: Array) -> None:
         """Follow the change in the calmer part of the picture, which is what the camera's noise makes."""
