@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from app.memory import give_back
 from matting_core.arithmetic import Way
 from matting_core.errors import EngineError, MattecamError
 from matting_core.predictor import Predictor
@@ -95,6 +96,7 @@ class NetworkLoader:
             self._ready = None
 
     def _load(self, plan: Plan) -> None:
+        give_back()
         try:
             self._ready = self._opener(plan)
         except MattecamError as error:
@@ -104,3 +106,4 @@ class NetworkLoader:
                 f"The preset {plan.preset.name} could not be started ({error}).", "Choose another preset."
             )
             self._failure.__cause__ = error
+        give_back()
