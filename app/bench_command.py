@@ -45,7 +45,7 @@ PLAIN, PLAIN_SIDE = "plain", 512
 def bench(source: str, size: str, seconds: float, preset: str, engine: str, as_json: bool) -> int:
     """Measure and print; source: 'demo', an image or a video, sent as a webcam's JPEG. Returns the exit code.
 
-    size: 'WIDTHxHEIGHT' of the canvas, both even, here and below.
+    size: 'WIDTHxHEIGHT' of the canvas, both even.
     """
     width, height = parse_size(size)
     pictures = read_pictures(source, size)

@@ -17,6 +17,7 @@ from app.cli_options import (
     add_models_actions,
     add_process_options,
     add_run_options,
+    even_size,
     refuse_ignored,
 )
 from matting_core.command_line import FAILED, INTERRUPTED, WRONG_USE, CommandParser
@@ -116,7 +117,7 @@ def _run(options: argparse.Namespace) -> int:
         model=options.model,
         fps_cap=options.fps_cap,
         load_limit=options.load_limit,
-        size=None if options.size is None else _even_size(options.size),
+        size=None if options.size is None else even_size(options.size),
         as_json=options.json,
     )
 
@@ -145,7 +146,7 @@ def _bench(options: argparse.Namespace) -> int:
         from app.calibration import calibrate_command
 
         return calibrate_command(options.json)
-    size = _even_size(options.size)
+    size = even_size(options.size)
     if options.fused:
         return bench_fused(options.source, size, options.seconds, options.preset, options.engine, options.json)
     if options.compare:
@@ -158,17 +159,6 @@ def _bench(options: argparse.Namespace) -> int:
         engine=options.engine,
         as_json=options.json,
     )
-
-
-def _even_size(text: str) -> str:
-    """What --size asks for, as a canvas has it; where a side was odd, standard error says so. Raises UsageError."""
-    from app.settings import even, parse_size
-
-    asked = parse_size(text)
-    width, height = even(*asked)
-    if (width, height) != asked:
-        print(f"mattecam: --size {text} becomes {width}x{height}: both sides of a video are even.", file=sys.stderr)
-    return f"{width}x{height}"
 
 
 def _eval(options: argparse.Namespace) -> int:

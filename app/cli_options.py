@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def add_bench_options(bench: argparse.ArgumentParser) -> None:
     """`bench`."""
     bench.add_argument("--source", metavar="PATH", help="a video or image file; default: the demo")
     bench.add_argument(
-        "--size", metavar="WxH", help="size of the frames, to which pictures are cropped; default: 1280x720"
+        "--size", metavar="WxH", help="even size of the frames, to which pictures are cropped; default: 1280x720"
     )
     bench.add_argument("--seconds", type=_seconds, metavar="N", help="measure for N seconds; default: 10")
     instead = bench.add_mutually_exclusive_group()
@@ -174,6 +175,17 @@ def _background(text: str) -> str:
         known = ", ".join((*_WORDS, *shipped_backgrounds.names()))
         raise argparse.ArgumentTypeError(f"invalid choice: '{text}' (choose from {known})")
     return spec
+
+
+def even_size(text: str) -> str:
+    """What --size asks for, as a canvas has it; where a side was odd, standard error says so. Raises UsageError."""
+    from app.settings import even, parse_size
+
+    asked = parse_size(text)
+    width, height = even(*asked)
+    if (width, height) != asked:
+        print(f"mattecam: --size {text} becomes {width}x{height}: both sides of a video are even.", file=sys.stderr)
+    return f"{width}x{height}"
 
 
 def _default(value: str | None) -> str:

@@ -25,8 +25,8 @@ WORTH = 1.05
 """A way must be this many times as fast as the usual one to take its place; less is noise."""
 LIGHT_MS = 11.5
 """The most that a network may take to hold 60 frames a second: 16.7 ms less 3.5 ms for the rest of its thread on a slow
-processor (docs/speed.md: fit, preprocess, stabilise and alpha), and some room. At 12.5 frames wait, and some are lost.
-"""
+processor (docs/speed.md: fit, preprocess, stabilise and alpha), and some room. With 12.5 ms, frames wait, and some are
+lost."""
 LIGHT_ROUNDS, HEAVY_ROUNDS = 9, 4
 
 

@@ -28,7 +28,8 @@ class Background(Protocol):
     def render(self, matted: MattedFrame, at_s: float, canvas: Image) -> Image:
         """The picture behind `matted` at that monotonic time: uint8 of the frame's size, valid until the next call.
 
-        canvas: uint8 of that size, which may be painted on and given back: whoever composes there has no copy to make.
+        canvas: uint8 of that size, which may be painted on and given back, and then is valid until it is written to:
+        whoever composes there has no copy to make.
         """
         ...
 

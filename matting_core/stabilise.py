@@ -18,7 +18,8 @@ OFD_STILL = 12
 """Grey levels by which a colour may change between two frames in a place that counts as still."""
 _KEEPS = 128  # levels of a share that is kept: a table's half for alpha that rises, the other for alpha that falls
 _FINE = 128
-"""Steps of one of 255 levels in which MotionAware remembers, as int16: half of float32's bytes take half as long."""
+"""Steps of one of 255 levels in which MotionAware remembers, as int16: half of float32's bytes take half as long. What
+`is_matte` lets pass fits; anything beyond would wrap."""
 _ONE = 255 * _FINE
 
 
@@ -28,8 +29,9 @@ class Stabiliser(Protocol):
     def push(self, alpha: FloatAlpha, guide: Image, frame: T) -> tuple[FloatAlpha, T] | None:
         """Take a frame's alpha (float32 h×w in [0, 1]) and its picture at that size (uint8 h×w×3 BGR).
 
-        Answers with a smoothed alpha and the frame that it belongs to, which may be an earlier one, or None while
-        it waits for the next. The answer is the stabiliser's, to be read until the next push but one.
+        The alpha has passed `matte_check.is_matte`. Answers with a smoothed alpha and the frame that it belongs to,
+        which may be an earlier one, or None while it waits for the next. The answer is the stabiliser's, to be read
+        until the next push but one.
         """
         ...
 
@@ -172,7 +174,7 @@ class MotionAware:
         return alpha
 
     def _to_fine(self, alpha: FloatAlpha) -> Array:
-        """The network's alpha in steps of _FINE, int16 h×w."""
+        """The network's alpha in steps of _FINE, rounded down, int16 h×w."""
         steps = np.multiply(alpha, np.float32(_ONE), out=self._kept("smooth", np.float32))
         fine = self._kept("raw", np.int16)
         np.copyto(fine, steps, casting="unsafe")
@@ -200,7 +202,7 @@ class MotionAware:
         total = cv2.addWeighted(blue, 4 / 3, green, 4 / 3, 0, dst=blue)
         return cv2.addWeighted(total, 1, red, 4 / 3, 0, dst=total)
 
-    def _agreed(self, alpha: FloatAlpha, past: "_Past", unsettled: Array) -> Array:
+    def _agreed(self, alpha: Array, past: "_Past", unsettled: Array) -> Array:
         """The earlier alpha, as far as this frame's and the last one's let it stay; this frame's where unsettled.
 
         Of a fall within these, 1 − DOUBT is taken over.
@@ -241,9 +243,9 @@ class MotionAware:
 class _Past:
     """What MotionAware remembers.
 
-    alpha: the smoothed one. raw: the network's. guide: the frame before. reference: the luma that `alpha` stands for.
-    All but the guide int16 h×w, in steps of which _FINE are a level of 255. trust: how long each pixel has stood still,
-    uint8 h×w, of which 255 stand for 1 + WAIT.
+    alpha: the smoothed one. raw: the network's. reference: the luma that `alpha` stands for. All three int16 h×w, in
+    steps of which _FINE are a level of 255. guide: the frame before. trust: how long each pixel has stood still, uint8
+    h×w, of which 255 stand for 1 + WAIT.
     """
 
     alpha: Array

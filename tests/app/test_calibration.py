@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app import calibration
-from app.calibration import Measured, Remembered, calibrate, memory_path, recall, this_machine
+from app.calibration import VERSION, Measured, Remembered, calibrate, memory_path, recall, this_machine
 from app.cli import main
 from matting_core.arithmetic import FLOAT32, Timing, Way
 from matting_core.engine import Network
@@ -89,8 +89,9 @@ def test_another_machine_package_or_network_means_measuring_anew(fact: str) -> N
         b"null",
         b"\xff\x00",
         b"7" * (calibration.LARGEST + 1),
-        b'{"version": 4, "machine": {}, "ways": {"fast": ["openvino"]}, "costs_ms": {}, "timings": {}}',
-        b'{"version": 4, "machine": {}, "ways": {"fast": ["openvino", "int8", 0]}, "costs_ms": {}, "timings": {}}',
+        b'{"version": %d, "machine": {}, "ways": {"fast": ["openvino"]}, "costs_ms": {}, "timings": {}}' % VERSION,
+        b'{"version": %d, "machine": {}, "ways": {"fast": ["openvino", "int8", 0]}, "costs_ms": {}, "timings": {}}'
+        % VERSION,
     ],
 )
 def test_a_damaged_or_foreign_file_is_no_memory(content: bytes) -> None:
@@ -98,6 +99,14 @@ def test_a_damaged_or_foreign_file_is_no_memory(content: bytes) -> None:
     memory_path().write_bytes(content)
     assert recall(STORE) is None
     assert Remembered(STORE).way(find_preset("fast")) is None
+
+
+def test_what_was_measured_by_an_older_rule_is_no_memory() -> None:
+    calibrate(STORE)
+    assert recall(STORE) is not None
+    told = json.loads(memory_path().read_text())
+    memory_path().write_text(json.dumps({**told, "version": VERSION - 1}))
+    assert recall(STORE) is None
 
 
 @pytest.mark.parametrize("cost_ms", [-1.0, float("inf"), float("nan"), 1e9])

@@ -67,9 +67,11 @@ def test_run_records_a_film_of_the_chosen_background(tmp_path: Path) -> None:
 
 def test_run_takes_a_size_and_the_name_of_a_background(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     film = tmp_path / "out.mp4"
-    options = ("--background", "hills", "--size", "160x284", "--preset", "fast", "--seconds", "6", "--json")
+    options = ("--background", "hills", "--size", "161x284", "--preset", "fast", "--seconds", "6", "--json")
     assert main([*LIVE[:3], "--output", str(film), *options]) == 0
-    assert "160×284" in last_json(capsys)["source"]
+    said = capsys.readouterr()
+    assert "--size 161x284 becomes 160x284" in said.err
+    assert "160×284" in json.loads(said.out.splitlines()[-1])["source"]
     hills = fit_image(read_image(shipped_backgrounds.FOLDER / "hills.jpg"), 160, 284)[:20, :20]
     with av.open(str(film)) as container:
         frames = [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]

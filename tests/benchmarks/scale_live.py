@@ -2,8 +2,8 @@
 
 The live pipeline on a webcam that sends JPEGs of the demo at that size and rate. Each is decoded as a webcam's are,
 canvases are converted as for a virtual camera, and the window's picture is made, without the window. Prints one JSON
-object of the frames from the third second on: captured, shown, fps, latency_p50_ms and latency_p95_ms, and
-processor_share, of all cores.
+object of the frames after the first three seconds: captured, shown, fps, latency_p50_ms and latency_p95_ms (of the last
+600 of them), and processor_share, of all cores.
 """
 
 import json
@@ -67,7 +67,7 @@ class Converted(NullOutput):
 
 
 def main() -> int:
-    """0, or 1 if no frame was shown."""
+    """0, or 1 with a sentence if it failed, if something had to be told, or if no frame was shown."""
     seconds, preset, size, fps, background = float(sys.argv[1]), *sys.argv[2:4], int(sys.argv[4]), sys.argv[5]
     settings = Settings(
         camera_size=size, output_size=size, camera_fps=fps, preset=preset, background=background, virtual_camera=False
@@ -82,11 +82,13 @@ def main() -> int:
     began_s, spent_s = time.monotonic(), sum(process.cpu_times()[:2])
     _watch(pipeline, seconds)
     took_s, spent_s = time.monotonic() - began_s, sum(process.cpu_times()[:2]) - spent_s
-    after = pipeline.status().stats
+    status = pipeline.status()
     pipeline.stop()
+    after = status.stats
     shown = after.shown - before.shown
-    if not shown:
-        print("no frame was shown", file=sys.stderr)
+    wrong = [str(pipeline.failure)] if pipeline.failure else [notice.problem for notice in status.notices]
+    if wrong or not shown:
+        print(*wrong or ["no frame was shown"], file=sys.stderr)
         return 1
     result = {
         "captured": after.captured - before.captured,

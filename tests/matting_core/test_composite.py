@@ -174,7 +174,7 @@ def test_the_frame_and_its_matte_are_only_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("edges", "mattes"), [(Edges(), 0.6), (Edges(shift=-2, feather=6, light_wrap=0.5), 1.2)], ids=["plain", "all edges"]
+    ("edges", "mattes"), [(Edges(), 0.1), (Edges(shift=-2, feather=6, light_wrap=0.5), 1.2)], ids=["plain", "all edges"]
 )
 def test_no_picture_is_allocated_for_a_frame(edges: Edges, mattes: float) -> None:
     compositor, behind = Compositor(WIDTH, HEIGHT), behind_block()

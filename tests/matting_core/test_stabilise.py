@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from matting_core.errors import UsageError
+from matting_core.matte_check import ROUNDING
 from matting_core.stabilise import STABILISERS, OneFrameDelay, make_stabiliser
 
 SIZE = (64, 96)
@@ -34,6 +35,18 @@ def test_flicker_in_a_still_picture_is_at_least_halved() -> None:
         after.append(pushed[0].copy())
     calm = np.abs(np.diff(after[10:], axis=0)).mean() / np.abs(np.diff(before[10:], axis=0)).mean()
     assert calm < 0.5
+
+
+@pytest.mark.parametrize("level", [0.0, 0.3, 1.0, 1 + ROUNDING, -ROUNDING])
+def test_a_still_picture_ends_at_the_networks_alpha(level: float) -> None:
+    """Within a tenth of one of 255 levels, from either side, and with what may be a matte in spite of rounding."""
+    guide, _ = scene(30)
+    for start in (0.0, 1.0):
+        stabiliser = make_stabiliser("motion")
+        for index in range(200):
+            pushed = stabiliser.push(np.full(SIZE, start if index < 20 else level, np.float32), guide, index)
+        assert pushed is not None
+        assert np.abs(pushed[0] - level).max() * 255 < 0.1
 
 
 def test_what_moves_is_right_in_the_same_frame() -> None:
