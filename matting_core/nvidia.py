@@ -30,7 +30,8 @@ def require_device() -> None:
         works = driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0
     except (OSError, AttributeError) as error:
         raise EngineError(
-            "This machine has no NVIDIA driver, so CUDA cannot work.", "Install the driver, or choose the engine auto."
+            "This machine has no NVIDIA driver, which cuda, tensorrt and bench --fused need.",
+            "Install the driver, or choose the engine auto, without --fused.",
         ) from error
     if not works or count.value < 1:
         raise EngineError(
