@@ -165,8 +165,8 @@ def _report(pipeline: Pipeline, status: Status, settings: Settings, ran: tuple[f
     stats = pipeline.run_stats()
     seconds = ran[1] - ran[0]
     if not as_json:
-        told = f"{stats.shown} frames in {seconds:.1f} s; these and the dropped ones include the start-up. In the end: "
-        print(told + _line(status) if status.provider else "It ended before the picture was ready.")
+        ready = f"In the end: {_line(status)}" if status.provider else "It ended before the picture was ready."
+        print(f"{stats.shown} frames in {seconds:.1f} s; these and the dropped ones include the start-up. {ready}")
         return
     print(json.dumps(_figures(stats, status, settings, ran)))
 

@@ -75,9 +75,7 @@ class Runs:
         """Where they lie on a plate of that shape (pixel centres aligned): x and y for `sample`."""
         count = -(-self.pixels // _ROW) * _ROW // self._length
         rows, columns = (self._buffers.get(name, (_CHUNK,), np.intp)[:count] for name in ("_rows", "_columns"))
-        for numbers in (rows, columns):
-            numbers[self._numbers.size :] = 0
-        here = slice(self._numbers.size)
+        here = slice(self._numbers.size)  # what lies beyond is clipped to some place, and `sample` leaves it out
         np.divmod(self._numbers, self._in_row, out=(rows[here], columns[here]))
         x, y = (self._buffers.get(name, (_CHUNK, self._length), np.float32)[:count] for name in ("_x", "_y"))
         across = centres(self._width, plate[1]).reshape(self._in_row, self._length)

@@ -21,13 +21,14 @@ import psutil
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from app.bench_command import BACKGROUND  # noqa: E402
 from matting_core.benchmark import machine, versions  # noqa: E402
 from matting_core.presets import PRESETS  # noqa: E402
 
 SIZES = ("640x360", "1280x720", "1920x1080", "3840x2160")
 LIVE_SIZE = "1280x720"
 LIVE_FPS = 60
-BEHIND = ("color:#3a2e26", "blur")
+BEHIND = (BACKGROUND, "blur")
 WINDOW, LIVE = (Path(__file__).with_name(f"scale_{part}.py") for part in ("window", "live"))
 
 

@@ -12,24 +12,23 @@ import time
 from pathlib import Path
 from typing import cast
 
-import cv2
 import numpy as np
 import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from app.output import NullOutput
-from app.output_stage import PREVIEW_SPACE
+from app.output_stage import PREVIEW_S, PREVIEW_SPACE
 from app.pipeline import Parts, Pipeline
 from app.settings import Settings, parse_size
 from app.sources import DemoSource, Pace
+from app.virtual_camera import SINKS
 from matting_core.benchmark import as_jpeg
 from matting_core.frames import Alpha, Frame, Image
 from matting_core.jpeg import JpegDecoder
 
 PICTURES = 60
 WARM_UP_S = 3.0
-LOOK_S = 1 / 30
 
 
 class JpegSource:
@@ -59,11 +58,12 @@ class Converted(NullOutput):
 
     def __init__(self, size: tuple[int, int]) -> None:
         super().__init__(size)
-        self._i420 = np.empty((size[1] * 3 // 2, size[0]), np.uint8)
+        self._sink = SINKS["Linux"][0]
+        self._pixels = np.empty(self._sink.shape(*size), np.uint8)
 
     def send(self, canvas: Image, alpha: Alpha | None, at_s: float) -> None:
         super().send(canvas, alpha, at_s)
-        cv2.cvtColor(canvas, cv2.COLOR_BGR2YUV_I420, dst=self._i420)
+        self._sink.convert(canvas, alpha, self._pixels)
 
 
 def main() -> int:
@@ -107,7 +107,7 @@ def _watch(pipeline: Pipeline, seconds: float) -> None:
     until_s = time.monotonic() + seconds
     while time.monotonic() < until_s and pipeline.failure is None:
         pipeline.preview(PREVIEW_SPACE)
-        time.sleep(LOOK_S)
+        time.sleep(PREVIEW_S)
 
 
 if __name__ == "__main__":
