@@ -4,7 +4,8 @@
 
 Every step is another command of this package, run in a process of its own. OUTPUT gets all that is made on the way; a
 step that ended well is not done again, and a training run that was broken off goes on. --list only prints the steps;
---length 0.1 trains for a tenth of the epochs, for a look at what comes out.
+--length 0.1 trains for a tenth of the epochs, for a look at what comes out. --precision is the training's; fp32 is the
+faster one on a processor that has bf16 and is slow at it.
 """
 
 import argparse
@@ -13,13 +14,14 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from matting_core.command_line import GOOD, INTERRUPTED, CommandParser
 from matting_core.model_store import SHIPPED
 from matting_core.modnet import require_train_extra
 from matting_core.modnet.begin import RESULT
 from matting_core.modnet.commands import exit_code
+from matting_core.modnet.train_config import Precision
 from matting_core.preprocess import network_size
 from matting_core.presets import FAST, FAST_SIDE, RELEASED
 
@@ -75,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command in the module's docstring; its exit code, or that of the step that failed."""
     arguments = _parser().parse_args(argv)
     folders = (arguments.photos, arguments.rooms, arguments.validation, arguments.cutouts)
-    plan = steps(arguments.output, *folders, arguments.length)
+    plan = steps(arguments.output, *folders, arguments.length, arguments.precision)
     if arguments.list:
         for step in plan:
             print(shlex.join(["python", *_command(step)]))
@@ -90,21 +92,27 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def steps(
-    output: Path, photos: Sequence[Path], rooms: Path, validation: Path, cutouts: Path, length: float
+    output: Path,
+    photos: Sequence[Path],
+    rooms: Path,
+    validation: Path,
+    cutouts: Path,
+    length: float = 1.0,
+    precision: Precision = "auto",
 ) -> tuple[Step, ...]:
     """What is to be done, in order. photos: folders of portraits, the first of them with true mattes.
 
-    length: this share of each run's epochs, at least one.
+    length: this share of each run's epochs, at least one. precision: as in TrainConfig.
     """
     taught, soft, fast = output / "taught", output / RUNS[-1].name / "best.ckpt", output / "fast.ckpt"
-    places = {"data.train": taught, "data.validation": validation, "data.backgrounds": rooms}
-    places["network.teacher"] = RELEASED_FILE
+    common: dict[str, str | Path] = {"data.train": taught, "data.validation": validation, "data.backgrounds": rooms}
+    common |= {"network.teacher": RELEASED_FILE, "precision": precision}
     height, width = network_size(9, 16, FAST_SIDE)
     quantised = ("--pictures", "150", "--size", f"{width}x{height}")
     return (
         Step("taught", "distil", (str(taught), *map(str, photos))),
-        Step("sight", "begin", _settings(SIGHT, output, places, length)),
-        *(Step(f"run {run.name}", "train", _training(run, output, places, length)) for run in RUNS),
+        Step("sight", "begin", _settings(SIGHT, output, common, length)),
+        *(Step(f"run {run.name}", "train", _training(run, output, common, length)) for run in RUNS),
         Step("sharpened", "sharpen", (str(soft), str(cutouts), "--output", str(fast))),
         Step("exported", "export", (str(fast), "--output", str(output / f"{FAST}.onnx"))),
         Step(
@@ -115,14 +123,14 @@ def steps(
     )
 
 
-def _training(run: Run, output: Path, places: Mapping[str, Path], length: float) -> tuple[str, ...]:
+def _training(run: Run, output: Path, common: Mapping[str, str | Path], length: float) -> tuple[str, ...]:
     weights = output / run.after / "best.ckpt" if run.after else output / SIGHT.name / RESULT
-    return (*_settings(run, output, {**places, "network.weights": weights}, length), "--resume")
+    return (*_settings(run, output, {**common, "network.weights": weights}, length), "--resume")
 
 
-def _settings(run: Run, output: Path, places: Mapping[str, Path], length: float) -> tuple[str, ...]:
+def _settings(run: Run, output: Path, common: Mapping[str, str | Path], length: float) -> tuple[str, ...]:
     epochs = {"epochs": max(1, round(length * run.epochs))}
-    settings = {**epochs, **run.settings, "output": output / run.name, **places}
+    settings = {**epochs, **run.settings, "output": output / run.name, **common}
     return ("slim", *(word for key, value in settings.items() for word in ("--set", f"{key}={value}")))
 
 
@@ -168,6 +176,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--length", type=_share, default=1.0, metavar="SHARE", help="train for this share of the epochs (default 1)"
+    )
+    parser.add_argument(
+        "--precision", choices=get_args(Precision), default="auto", help="of the training's arithmetic (default auto)"
     )
     parser.add_argument("--list", action="store_true", help="only print the commands of the steps")
     return parser

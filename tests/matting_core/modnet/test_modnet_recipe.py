@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from matting_core.modnet import begin, distil, export, quantise, recipe, sharpen
-from matting_core.modnet.train_config import TrainConfig, load_config
+from matting_core.modnet.train_config import Precision, TrainConfig, load_config
 
 FOLDERS = ["--photos", "masked", "plain", "--rooms", "rooms", "--validation", "other", "--cutouts", "cut"]
 
@@ -31,9 +31,9 @@ def asked(monkeypatch: pytest.MonkeyPatch, fails: set[str]) -> list[str]:
     return modules
 
 
-def plan(length: float = 1) -> tuple[recipe.Step, ...]:
+def plan(length: float = 1, precision: Precision = "auto") -> tuple[recipe.Step, ...]:
     folders = Path("rooms"), Path("other"), Path("cut")
-    return recipe.steps(Path("out"), [Path("masked"), Path("plain")], *folders, length)
+    return recipe.steps(Path("out"), [Path("masked"), Path("plain")], *folders, length, precision)
 
 
 def training(step: recipe.Step) -> TrainConfig:
@@ -88,6 +88,11 @@ def test_a_shorter_recipe_differs_in_its_epochs_alone() -> None:
     assert {training(step).epochs for step in plan(0.01) if step.module in {"begin", "train"}} == {1}
 
 
+def test_the_precision_is_that_of_all_that_learns() -> None:
+    assert {training(step).precision for step in plan() if step.module in {"begin", "train"}} == {"auto"}
+    assert {training(step).precision for step in plan(1, "fp32") if step.module in {"begin", "train"}} == {"fp32"}
+
+
 @pytest.mark.parametrize("share", ["0", "1.5", "nan", "half"])
 def test_a_share_that_is_none_is_refused(share: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
@@ -111,6 +116,9 @@ def test_what_was_done_is_not_done_again_and_a_failure_ends_it(
     asked.clear()
     assert recipe.main([*command, "--length", "0.1"]) == 0
     assert asked == whole[1:6], "of another length nothing was done"
+    asked.clear()
+    assert recipe.main([*command, "--length", "0.1", "--precision", "fp32"]) == 0
+    assert asked == whole[1:6]
 
 
 def test_the_list_does_nothing(tmp_path: Path, asked: list[str], capsys: pytest.CaptureFixture[str]) -> None:
