@@ -15,6 +15,7 @@ from matting_core.modnet.int8_form import int8_form
 from matting_core.modnet.model import MODNet
 
 TRACED_SIZE = (64, 96)
+MATTE = "output"
 LESSONS = ("semantic", *Taps._fields)
 """What a pupil may learn from besides the matte: the semantic branch's features, and the backbone's taps."""
 
@@ -52,7 +53,7 @@ def onnx_graph(
                 dynamo=True,
                 opset_version=opset,
                 input_names=["input"],
-                output_names=["output", *(LESSONS if lessons else ())],
+                output_names=[MATTE, *(LESSONS if lessons else ())],
                 verbose=False,
             )
         finally:

@@ -127,8 +127,8 @@ def hold_sight(pupil: MODNet) -> None:
 
 
 def _hint(teacher: Teacher, image: Tensor) -> _Hint:
-    lesson = teacher(image)
-    return _Hint(lesson.taps.last.half(), lesson.semantic.half())
+    last, semantic = teacher.hint(image)
+    return _Hint(last.half(), semantic.half())
 
 
 def _missed(pupil: MODNet, hint: _Hint) -> Tensor:

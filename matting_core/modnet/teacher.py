@@ -48,7 +48,8 @@ class Teacher:
             raise ModelError(f"{path.name} has {model.config.branches} branches.", "Choose a released MODNet.")
         self.name = path.name
         self.network = model.to(device, memory_format=torch.channels_last)
-        self._seen = CompiledTeacher(self.network, precision) if device.type == "cpu" else self._seen_by_torch
+        compiled = CompiledTeacher(self.network, precision) if device.type == "cpu" else None
+        self._seen, self._hint = (compiled, compiled.hint) if compiled else (self._seen_by_torch, self._hint_by_torch)
 
     @torch.no_grad()
     def __call__(self, image: Tensor) -> Lesson:
@@ -56,10 +57,19 @@ class Teacher:
         taps, semantic, matte = self._seen(image)
         return Lesson(taps, semantic, matte, _trimap(matte))
 
+    @torch.no_grad()
+    def hint(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """The backbone's last features and the semantic branch's alone, as in a lesson."""
+        return self._hint(image)
+
     def _seen_by_torch(self, image: Tensor) -> tuple[Taps, Tensor, Tensor]:
         taps: Taps = self.network.backbone(image)
         matte, semantic = self.network.matte_and_semantics(image, taps)
         return Taps(*(tap.float() for tap in taps)), semantic.float(), matte.float()
+
+    def _hint_by_torch(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        last = self.network.backbone(image).last
+        return last.float(), self.network.lr_branch(last).float()
 
 
 def _trimap(matte: Tensor) -> Tensor:

@@ -62,6 +62,16 @@ def test_a_lesson_stays_when_another_of_any_shape_is_given(released: Path) -> No
     assert torch.equal(teacher(first).matte, lesson.matte)
 
 
+def test_a_hint_is_what_a_lesson_says_of_it(released: Path) -> None:
+    """On a processor OpenVINO leaves the rest out; elsewhere PyTorch does."""
+    teacher, (image, other) = Teacher(released, CPU), random_pictures(2)
+    lesson = teacher(image)
+    for hint in (teacher.hint(image), teacher._hint_by_torch(image)):
+        torch.testing.assert_close(hint, (lesson.taps.last, lesson.semantic), atol=1e-3, rtol=0)
+    assert not torch.equal(teacher.hint(other)[0], lesson.taps.last)
+    assert torch.equal(teacher(image).matte, lesson.matte), "a lesson after a hint is whole again"
+
+
 def test_a_teacher_is_computed_as_asked_and_in_half_precision_unasked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
