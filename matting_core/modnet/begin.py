@@ -12,7 +12,7 @@ import itertools
 import json
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from matting_core.command_line import INTERRUPTED
@@ -80,8 +80,8 @@ def begin(config: TrainConfig) -> dict[str, Any]:
     steps = config.epochs * data.steps
     looked_at = [(LOOKED_AT, index) for index in range(min(FIRST_LOOK, len(data.training)))]
     give_sight(teacher, pupil, [data.training[key].image[None].to(device) for key in looked_at])
-    images = tqdm(_images(config, data, device), total=MEASURED + steps, unit="batch", dynamic_ncols=True)
-    missed = fit_sight(teacher, pupil, images, steps, config.optimiser)
+    with tqdm(total=MEASURED + steps, unit="batch", dynamic_ncols=True) as bar:
+        missed = fit_sight(teacher, pupil, _images(config, data, device, bar.update), steps, config.optimiser)
     if not math.isfinite(missed.after):
         raise diverged(steps)
     path = config.output / RESULT
@@ -89,15 +89,19 @@ def begin(config: TrainConfig) -> dict[str, Any]:
     return {"output": str(path), "missed_before": round(missed.before, 5), "missed": round(missed.after, 5)}
 
 
-def _images(config: TrainConfig, data: "TrainData", device: "torch.device") -> "Iterator[torch.Tensor]":
-    """Batches without end, epoch after epoch. Raises MediaError for a picture that can no longer be read."""
+def _images(
+    config: TrainConfig, data: "TrainData", device: "torch.device", taken: Callable[[], object]
+) -> "Iterator[torch.Tensor]":
+    """Batches without end, epoch after epoch; tells `taken` of each. Raises MediaError where a picture went missing."""
     from matting_core.modnet.train_data import told_by_worker
 
     loader = data.loader(config, pinned=device.type == "cuda")
     try:
         for epoch in itertools.count():
             data.start_at(epoch * data.steps, config.batch)
-            yield from (batch.image.to(device) for batch in loader)
+            for batch in loader:
+                taken()
+                yield batch.image.to(device)
     except MediaError as error:
         raise told_by_worker(error) from error
 

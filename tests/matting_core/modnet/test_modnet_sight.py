@@ -1,6 +1,7 @@
 """A slim network's sight: the narrowing that loses least, and features that come near its teacher's."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -153,7 +154,10 @@ def test_the_command_makes_what_training_begins_with(
     taught = ("network.branches=slim", f"network.teacher={released}")
     learnt = (*taught, "optimiser.name=adam", "optimiser.learning_rate=1e-3", "epochs=10")
     assert _begin(config, *learnt) == 0
-    said = json.loads(capsys.readouterr().out)
+    told = capsys.readouterr()
+    said = json.loads(told.out)
+    done, whole = re.findall(r"(\d+)/(\d+) \[", told.err)[-1]
+    assert done == whole != "0", "of the bar"
     assert said["output"] == str(tmp_path / "run/sight.ckpt")
     assert 0 < said["missed"] < 0.9 * said["missed_before"]
     begun = load_network(tmp_path / "run/sight.ckpt")
