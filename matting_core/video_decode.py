@@ -52,7 +52,9 @@ def open_video(path: Path) -> tuple[Any, Any]:
     except UNREADABLE as error:
         if container is not None:
             container.close()
-        raise MediaError(f"The file {path} is not a readable video.", "Choose another file.") from error
+        raise MediaError(
+            f"The file {path} is not a readable video.", "If it was cut off or never finished, get it anew."
+        ) from error
     return container, stream
 
 
