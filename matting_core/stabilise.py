@@ -107,6 +107,9 @@ class MotionAware:
     the network sees in every other frame fades away and does not stay."""
     LEVELS = 1.0
     """Change in grey levels, beside the noise, up to which a pixel stands still; at twice that it moves."""
+    LEAST = 1.75
+    """The same, noise included, in a picture without any: a video codec copies its calm parts unchanged, so that no
+    noise is measured, and changes what is near a motion."""
     DRIFT = 2.0
     """How many times that a pixel may differ from the picture that its alpha stands for."""
     SETTLE = 0.3
@@ -140,7 +143,7 @@ class MotionAware:
         drift = cv2.subtract(luma, past.reference, dst=self._fine("work"))
         drift = cv2.convertScaleAbs(drift, dst=self._level("drift"), alpha=4 / self.DRIFT / _FINE)
         unrest = cv2.max(change, cv2.blur(drift, (3, 3), dst=drift), dst=change)
-        calm = 4 * (self.LEVELS + self._noise)
+        calm = 4 * max(self.LEAST, self.LEVELS + self._noise)
         moving = cv2.threshold(unrest, 1.5 * calm, 1, cv2.THRESH_BINARY, dst=drift)[1]
         if cv2.countNonZero(moving) > self.CUT * moving.size:
             return self._anew(alpha, guide), frame

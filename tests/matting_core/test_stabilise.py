@@ -37,6 +37,24 @@ def test_flicker_in_a_still_picture_is_at_least_halved() -> None:
     assert calm < 0.5
 
 
+def test_what_a_codec_changes_in_a_part_of_a_picture_without_noise_stands_still() -> None:
+    """By two levels in a quarter of its pixels; elsewhere each frame is a copy of the one before."""
+    rng = np.random.default_rng(0)
+    guide, alpha = scene(30)
+    stabiliser = make_stabiliser("motion")
+    before, after = [], []
+    for index in range(30):
+        coded = guide.copy()
+        coded[20:44] += np.uint8(2) * (rng.random((24, SIZE[1], 1)) < 0.25)
+        flickering = np.clip(alpha + rng.normal(0, 0.1, SIZE), 0, 1).astype(np.float32)
+        pushed = stabiliser.push(flickering, coded, index)
+        assert pushed is not None
+        before.append(flickering[20:44])
+        after.append(pushed[0][20:44].copy())
+    calm = np.abs(np.diff(after[10:], axis=0)).mean() / np.abs(np.diff(before[10:], axis=0)).mean()
+    assert calm < 0.5
+
+
 @pytest.mark.parametrize("level", [0.0, 0.3, 1.0, 1 + ROUNDING, -ROUNDING])
 def test_a_still_picture_ends_at_the_networks_alpha(level: float) -> None:
     """Within a tenth of one of 255 levels, from either side, and with what may be a matte in spite of rounding."""
