@@ -91,5 +91,7 @@ def _camera(text: str) -> camera_list.CameraInfo:
         choices = ", ".join([*names, "an index, a picture or video file, or 'demo'"])
         if is_folder(camera_path(text)):
             raise SourceError(f"'{text}' is a folder, not a camera.", f"Choose: {choices}.")
-        raise SourceError(f"There is no camera or file '{text}'.", f"Check the name, plug it in, or choose: {choices}.")
+        raise SourceError(
+            f"There is no camera or file '{text}'.", f"Check the name, plug the camera in, or choose: {choices}."
+        )
     return camera

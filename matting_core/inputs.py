@@ -6,6 +6,8 @@ import stat
 from io import BufferedReader
 from pathlib import Path
 
+from matting_core.errors import MediaError
+
 
 def open_regular(path: Path) -> BufferedReader:
     """Open a regular file to read. Raises OSError, also for a folder, a pipe, a device or an impossible name."""
@@ -19,6 +21,14 @@ def open_regular(path: Path) -> BufferedReader:
         os.close(descriptor)
         raise OSError(errno.EINVAL, "it is not a regular file", str(path))
     return os.fdopen(descriptor, "rb")
+
+
+def check_readable(path: Path) -> None:
+    """Raise MediaError unless a regular file can be opened there."""
+    try:
+        open_regular(path).close()
+    except OSError as error:
+        raise MediaError(f"The file {path} cannot be read ({error.strerror}).", "Choose another file.") from error
 
 
 def read_bounded(path: Path, largest: int) -> bytes:

@@ -6,7 +6,7 @@ from typing import Literal
 import cv2
 
 from matting_core.errors import MediaError
-from matting_core.inputs import open_regular
+from matting_core.inputs import check_readable
 from matting_core.suffixes import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 MediaKind = Literal["image", "video"]
@@ -19,10 +19,7 @@ def media_kind(path: Path) -> MediaKind:
         return "image"
     if suffix in VIDEO_SUFFIXES:
         return "video"
-    try:
-        open_regular(path).close()
-    except OSError as error:
-        raise MediaError(f"The file {path} cannot be read ({error.strerror}).", "Choose another file.") from error
+    check_readable(path)
     return "image" if cv2.haveImageReader(str(path)) else _video(path)
 
 

@@ -108,10 +108,10 @@ class MotionAware:
     LEVELS = 1.0
     """Change in grey levels, beside the noise, up to which a pixel stands still; at twice that it moves."""
     LEAST = 1.75
-    """The same, noise included, in a picture without any: a video codec copies its calm parts unchanged, so that no
-    noise is measured, and changes what is near a motion."""
+    """What LEVELS and the noise together are at least. A codec copies the calm parts of a film, so that no noise is
+    measured there, and yet changes what lies near a motion by a level or two."""
     DRIFT = 2.0
-    """How many times that a pixel may differ from the picture that its alpha stands for."""
+    """How many times as much a pixel may differ from the picture that its alpha stands for."""
     SETTLE = 0.3
     """Trust that a still pixel gains with each frame; smoothing starts beyond WAIT and is full at WAIT + 1."""
     WAIT = 0.5

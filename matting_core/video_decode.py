@@ -11,7 +11,7 @@ from av.video.reformatter import Colorspace
 
 from matting_core.errors import MediaError
 from matting_core.frames import Image
-from matting_core.inputs import open_regular
+from matting_core.inputs import check_readable
 
 HD_HEIGHT = 720
 """From this height on untagged video is BT.709, below it BT.601, as players assume."""
@@ -37,9 +37,9 @@ def open_video(path: Path) -> tuple[Any, Any]:
 
     Raises MediaError for what is missing, not a regular file, or not a video.
     """
+    check_readable(path)
     container = None
     try:
-        open_regular(path).close()
         # Named by the protocol, or 'http:…' would be an address, and a plain 'a:b.mp4' not a file.
         container = av.open(f"file:{path}", options=_OPTIONS, metadata_errors="replace")
         stream: Any = container.streams.best("video")  # not a cover picture
@@ -53,7 +53,8 @@ def open_video(path: Path) -> tuple[Any, Any]:
         if container is not None:
             container.close()
         raise MediaError(
-            f"The file {path} is not a readable video.", "If it was cut off or never finished, get it anew."
+            f"The file {path} is not a readable video.",
+            "Choose another file, or download or record it again if it was cut off.",
         ) from error
     return container, stream
 

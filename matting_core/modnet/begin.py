@@ -92,7 +92,10 @@ def begin(config: TrainConfig) -> dict[str, Any]:
 def _images(
     config: TrainConfig, data: "TrainData", device: "torch.device", taken: Callable[[], object]
 ) -> "Iterator[torch.Tensor]":
-    """Batches without end, epoch after epoch; tells `taken` of each. Raises MediaError where a picture went missing."""
+    """Batches without end, epoch after epoch; calls `taken` for each.
+
+    Raises MediaError for a picture that can no longer be read.
+    """
     from matting_core.modnet.train_data import told_by_worker
 
     loader = data.loader(config, pinned=device.type == "cuda")

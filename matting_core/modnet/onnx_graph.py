@@ -16,8 +16,10 @@ from matting_core.modnet.model import MODNet
 
 TRACED_SIZE = (64, 96)
 MATTE = "output"
+HINT = ("last", "semantic")
 LESSONS = ("semantic", *Taps._fields)
-"""What a pupil may learn from besides the matte: the semantic branch's features, and the backbone's taps."""
+"""What a pupil may learn from besides the matte: the semantic branch's features, and the backbone's taps. Of these,
+HINT is what its own semantic branch learns from."""
 
 
 def onnx_graph(

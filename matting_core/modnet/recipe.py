@@ -4,8 +4,8 @@
 
 Every step is another command of this package, run in a process of its own. OUTPUT gets all that is made on the way; a
 step that ended well is not done again, and a training run that was broken off goes on. --list only prints the steps;
---length 0.1 trains for a tenth of the epochs, for a look at what comes out. --precision is the training's; fp32 is the
-faster one on a processor that has bf16 and is slow at it.
+--length 0.1 trains for a tenth of the epochs, for a look at what comes out. Where a processor is slow at bf16
+(docs/speed.md), --precision fp32 is faster; it is not another recipe, and may change from one run to the next.
 """
 
 import argparse
@@ -14,18 +14,18 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 from matting_core.command_line import GOOD, INTERRUPTED, CommandParser
 from matting_core.model_store import SHIPPED
 from matting_core.modnet import require_train_extra
 from matting_core.modnet.begin import RESULT
 from matting_core.modnet.commands import exit_code
-from matting_core.modnet.train_config import Precision
 from matting_core.preprocess import network_size
 from matting_core.presets import FAST, FAST_SIDE, RELEASED
 
 RELEASED_FILE = SHIPPED / f"{RELEASED}.onnx"
+AUTO = "auto"
 
 
 class Run(NamedTuple):
@@ -63,6 +63,8 @@ SIGHT = Run(
     {"seed": "4", "optimiser.learning_rate": "1e-3", "data.camera": "0.5", "data.size": "512x288"},
 )
 """What `begin` makes, for the first run; of wide frames, as webcams give them."""
+LEARNING = ("begin", "train")
+"""The modules that take a config, and with it a precision."""
 
 
 class Step(NamedTuple):
@@ -77,42 +79,37 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command in the module's docstring; its exit code, or that of the step that failed."""
     arguments = _parser().parse_args(argv)
     folders = (arguments.photos, arguments.rooms, arguments.validation, arguments.cutouts)
-    plan = steps(arguments.output, *folders, arguments.length, arguments.precision)
+    plan = steps(arguments.output, *folders, arguments.length)
     if arguments.list:
         for step in plan:
-            print(shlex.join(["python", *_command(step)]))
+            print(shlex.join(["python", *_command(step, arguments.precision)]))
         return GOOD
     lacks = exit_code(lambda: require_train_extra("Making a network"))
     if lacks:
         return lacks
     try:
-        return next((code for code in (_do(step, arguments.output) for step in plan) if code), GOOD)
+        codes = (_do(step, arguments.output, arguments.precision) for step in plan)
+        return next((code for code in codes if code), GOOD)
     except KeyboardInterrupt:
         return INTERRUPTED  # the step, which heard it, too, has said how to go on
 
 
 def steps(
-    output: Path,
-    photos: Sequence[Path],
-    rooms: Path,
-    validation: Path,
-    cutouts: Path,
-    length: float = 1.0,
-    precision: Precision = "auto",
+    output: Path, photos: Sequence[Path], rooms: Path, validation: Path, cutouts: Path, length: float
 ) -> tuple[Step, ...]:
     """What is to be done, in order. photos: folders of portraits, the first of them with true mattes.
 
-    length: this share of each run's epochs, at least one. precision: as in TrainConfig.
+    length: this share of each run's epochs, at least one.
     """
     taught, soft, fast = output / "taught", output / RUNS[-1].name / "best.ckpt", output / "fast.ckpt"
-    common: dict[str, str | Path] = {"data.train": taught, "data.validation": validation, "data.backgrounds": rooms}
-    common |= {"network.teacher": RELEASED_FILE, "precision": precision}
+    places = {"data.train": taught, "data.validation": validation, "data.backgrounds": rooms}
+    places["network.teacher"] = RELEASED_FILE
     height, width = network_size(9, 16, FAST_SIDE)
     quantised = ("--pictures", "150", "--size", f"{width}x{height}")
     return (
         Step("taught", "distil", (str(taught), *map(str, photos))),
-        Step("sight", "begin", _settings(SIGHT, output, common, length)),
-        *(Step(f"run {run.name}", "train", _training(run, output, common, length)) for run in RUNS),
+        Step("sight", "begin", _settings(SIGHT, output, places, length)),
+        *(Step(f"run {run.name}", "train", _training(run, output, places, length)) for run in RUNS),
         Step("sharpened", "sharpen", (str(soft), str(cutouts), "--output", str(fast))),
         Step("exported", "export", (str(fast), "--output", str(output / f"{FAST}.onnx"))),
         Step(
@@ -123,28 +120,29 @@ def steps(
     )
 
 
-def _training(run: Run, output: Path, common: Mapping[str, str | Path], length: float) -> tuple[str, ...]:
+def _training(run: Run, output: Path, places: Mapping[str, Path], length: float) -> tuple[str, ...]:
     weights = output / run.after / "best.ckpt" if run.after else output / SIGHT.name / RESULT
-    return (*_settings(run, output, {**common, "network.weights": weights}, length), "--resume")
+    return (*_settings(run, output, {**places, "network.weights": weights}, length), "--resume")
 
 
-def _settings(run: Run, output: Path, common: Mapping[str, str | Path], length: float) -> tuple[str, ...]:
+def _settings(run: Run, output: Path, places: Mapping[str, Path], length: float) -> tuple[str, ...]:
     epochs = {"epochs": max(1, round(length * run.epochs))}
-    settings = {**epochs, **run.settings, "output": output / run.name, **common}
+    settings = {**epochs, **run.settings, "output": output / run.name, **places}
     return ("slim", *(word for key, value in settings.items() for word in ("--set", f"{key}={value}")))
 
 
-def _command(step: Step) -> list[str]:
-    return ["-m", f"matting_core.modnet.{step.module}", *step.arguments]
+def _command(step: Step, precision: str = AUTO) -> list[str]:
+    chosen = () if precision == AUTO or step.module not in LEARNING else ("--set", f"precision={precision}")
+    return ["-m", f"matting_core.modnet.{step.module}", *step.arguments, *chosen]
 
 
-def _do(step: Step, output: Path) -> int:
-    """Do a step unless this very one was done before; its exit code."""
+def _do(step: Step, output: Path, precision: str) -> int:
+    """Do a step unless this very one was done before, in whatever precision; its exit code."""
     done, command = output / f"{step.name}.done", shlex.join(_command(step))
     if done.exists() and done.read_text() == command:
         return GOOD
     print(f"{step.name}: {step.module}", file=sys.stderr)
-    code = subprocess.run([sys.executable, *_command(step)], check=False).returncode
+    code = subprocess.run([sys.executable, *_command(step, precision)], check=False).returncode
     if code == GOOD:
         output.mkdir(parents=True, exist_ok=True)
         done.write_text(command)
@@ -178,7 +176,7 @@ def _parser() -> argparse.ArgumentParser:
         "--length", type=_share, default=1.0, metavar="SHARE", help="train for this share of the epochs (default 1)"
     )
     parser.add_argument(
-        "--precision", choices=get_args(Precision), default="auto", help="of the training's arithmetic (default auto)"
+        "--precision", choices=(AUTO, "fp32"), default=AUTO, help="of the arithmetic in training (default auto)"
     )
     parser.add_argument("--list", action="store_true", help="only print the commands of the steps")
     return parser

@@ -15,6 +15,7 @@ from torch import Tensor
 from matting_core.errors import ModelError
 from matting_core.modnet.backbone import Taps
 from matting_core.modnet.losses import dilate, odd_side
+from matting_core.modnet.model import MODNet
 from matting_core.modnet.teacher_openvino import CompiledTeacher
 from matting_core.modnet.weights import load_network
 
@@ -48,28 +49,39 @@ class Teacher:
             raise ModelError(f"{path.name} has {model.config.branches} branches.", "Choose a released MODNet.")
         self.name = path.name
         self.network = model.to(device, memory_format=torch.channels_last)
-        compiled = CompiledTeacher(self.network, precision) if device.type == "cpu" else None
-        self._seen, self._hint = (compiled, compiled.hint) if compiled else (self._seen_by_torch, self._hint_by_torch)
+        on_processor = device.type == "cpu"
+        self._by = CompiledTeacher(self.network, precision) if on_processor else TorchTeacher(self.network)
 
     @torch.no_grad()
     def __call__(self, image: Tensor) -> Lesson:
         """image: as `MODNet.forward` takes it. The answer is float32."""
-        taps, semantic, matte = self._seen(image)
+        taps, semantic, matte = self._by(image)
         return Lesson(taps, semantic, matte, _trimap(matte))
 
     @torch.no_grad()
     def hint(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """The backbone's last features and the semantic branch's alone, as in a lesson."""
-        return self._hint(image)
+        """A lesson's last tap N×c₅×H/32×W/32 and its semantic features alone, float32, for much less work."""
+        return self._by.hint(image)
 
-    def _seen_by_torch(self, image: Tensor) -> tuple[Taps, Tensor, Tensor]:
-        taps: Taps = self.network.backbone(image)
-        matte, semantic = self.network.matte_and_semantics(image, taps)
+
+class TorchTeacher:
+    """A network's lessons and hints by PyTorch, where the network is. The answers are float32."""
+
+    def __init__(self, model: MODNet) -> None:
+        self._network = model
+
+    def __call__(self, image: Tensor) -> tuple[Taps, Tensor, Tensor]:
+        """image: as `MODNet.forward` takes it. Its taps, the semantic branch's features N×c₃×H/8×W/8, and the matte
+        N×1×H×W.
+        """
+        taps: Taps = self._network.backbone(image)
+        matte, semantic = self._network.matte_and_semantics(image, taps)
         return Taps(*(tap.float() for tap in taps)), semantic.float(), matte.float()
 
-    def _hint_by_torch(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        last = self.network.backbone(image).last
-        return last.float(), self.network.lr_branch(last).float()
+    def hint(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """The last tap and the semantic branch's features alone, as a call gives them."""
+        last = self._network.backbone(image).last
+        return last.float(), self._network.lr_branch(last).float()
 
 
 def _trimap(matte: Tensor) -> Tensor:

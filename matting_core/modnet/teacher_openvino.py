@@ -8,14 +8,16 @@ from torch import Tensor
 from matting_core.errors import EngineError, first_line
 from matting_core.modnet.backbone import Taps
 from matting_core.modnet.model import MODNet
-from matting_core.modnet.onnx_graph import LESSONS, MATTE, onnx_graph
+from matting_core.modnet.onnx_graph import HINT, LESSONS, MATTE, onnx_graph
 from matting_core.openvino_import import MEND_OPENVINO, import_openvino, openvino_core
 
 
 class CompiledTeacher:
-    """What a pupil learns from a network, by OpenVINO, for one shape of image at a time.
+    """A network's lessons and hints, as of `TorchTeacher`, by OpenVINO.
 
-    It has as many threads as PyTorch. precision: of the arithmetic, as of OpenVinoEngine. The answers are float32.
+    It has as many threads as PyTorch. precision: of the arithmetic, as of OpenVinoEngine. Images are on the CPU, and
+    the answers new. Raises EngineError where OpenVINO fails. Compiled for one shape at a time, and for lessons or
+    hints: whoever changes between them waits.
     """
 
     def __init__(self, model: MODNet, precision: str) -> None:
@@ -31,17 +33,13 @@ class CompiledTeacher:
         self._compiled: Any = None
 
     def __call__(self, image: Tensor) -> tuple[Taps, Tensor, Tensor]:
-        """image: as `MODNet.forward` takes it, on the CPU. Its taps, the semantic branch's features N×c₃×H/8×W/8, and
-        the matte N×1×H×W; all new.
-
-        Raises EngineError where OpenVINO fails.
-        """
+        """See TorchTeacher."""
         matte, semantic, *taps = self._answers(image, (MATTE, *LESSONS))
         return Taps(*taps), semantic, matte
 
     def hint(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """The last tap and the semantic branch's features alone, as a call gives them, in a quarter of the time."""
-        last, semantic = self._answers(image, ("last", "semantic"))
+        """See TorchTeacher; in a quarter of a lesson's time."""
+        last, semantic = self._answers(image, HINT)
         return last, semantic
 
     def _answers(self, image: Tensor, names: tuple[str, ...]) -> list[Tensor]:
@@ -63,6 +61,7 @@ class CompiledTeacher:
         if self._graph is None:
             self._graph = core.read_model(onnx_graph(self._network, torch.float32, None, 18, lessons=True))
         self._graph.reshape(list(shape))
+        # What the outputs' Result nodes are given: the part gets its own.
         asked = [self._graph.output(name).get_node().input_value(0) for name in names]
         part = import_openvino().Model(asked, self._graph.get_parameters())
         self._compiled = core.compile_model(part, "CPU", self._options)

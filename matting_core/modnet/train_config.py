@@ -20,8 +20,6 @@ from matting_core.preprocess import MULTIPLE
 
 PRESETS = Path(__file__).parent / "configs"
 
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
-
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
@@ -94,7 +92,7 @@ class TrainConfig(_Section):
         0.0, ge=0, le=1000, description="weight of the objective that a matte holds still (moment.py); 0: none"
     )
     ema_decay: float = Field(0.999, ge=0, lt=1, description="of the averaged weights, which are what is kept")
-    precision: Precision = Field(
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto", description="auto: bf16 or fp16 on a GPU; fp32 on a CPU, but bf16 for a teacher where it has that"
     )
     device: Literal["auto", "cpu"] = "auto"

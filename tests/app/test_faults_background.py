@@ -67,7 +67,7 @@ def film(path: Path, colours: list[tuple[int, int, int]], codec: str, pixels: st
     ("name", "content", "words"),
     [
         ("gone.png", None, "cannot be read (No such file"),
-        ("gone.mp4", None, "is not a readable video"),
+        ("gone.mp4", None, "cannot be read (No such file"),
         ("broken.jpg", b"\xff\xd8\xff\xe0 nothing", "is not a readable picture"),
         ("broken.mp4", b"\0\0\0\x20ftypisom" + bytes(500), "is not a readable video"),
         ("broken.gif", b"GIF89a\x10\0\x10\0", "no "),

@@ -21,38 +21,35 @@ def scene(left: int) -> tuple[np.ndarray, np.ndarray]:
     return guide, alpha
 
 
-def test_flicker_in_a_still_picture_is_at_least_halved() -> None:
-    rng = np.random.default_rng(0)
-    guide, alpha = scene(30)
+def share_of_flicker(guides: list[np.ndarray], rows: slice) -> float:
+    """What the smoothing leaves, in these rows, of the flicker of a noisy matte of `scene(30)`."""
+    rng = np.random.default_rng(1)
     stabiliser = make_stabiliser("motion")
     before, after = [], []
-    for index in range(30):
-        noisy = np.clip(guide + rng.normal(0, 1.0, guide.shape), 0, 255).astype(np.uint8)
-        flickering = np.clip(alpha + rng.normal(0, 0.1, SIZE), 0, 1).astype(np.float32)
-        pushed = stabiliser.push(flickering, noisy, index)
+    for index, guide in enumerate(guides):
+        flickering = np.clip(scene(30)[1] + rng.normal(0, 0.1, SIZE), 0, 1).astype(np.float32)
+        pushed = stabiliser.push(flickering, guide, index)
         assert pushed is not None
-        before.append(flickering)
-        after.append(pushed[0].copy())
-    calm = np.abs(np.diff(after[10:], axis=0)).mean() / np.abs(np.diff(before[10:], axis=0)).mean()
-    assert calm < 0.5
+        before.append(flickering[rows])
+        after.append(pushed[0][rows].copy())
+    settled, raw = (np.abs(np.diff(mattes[10:], axis=0)).mean() for mattes in (after, before))
+    return float(settled / raw)
+
+
+def test_flicker_in_a_still_picture_is_at_least_halved() -> None:
+    rng = np.random.default_rng(0)
+    guide, _ = scene(30)
+    noisy = [np.clip(guide + rng.normal(0, 1.0, guide.shape), 0, 255).astype(np.uint8) for _ in range(30)]
+    assert share_of_flicker(noisy, slice(None)) < 0.5
 
 
 def test_what_a_codec_changes_in_a_part_of_a_picture_without_noise_stands_still() -> None:
     """By two levels in a quarter of its pixels; elsewhere each frame is a copy of the one before."""
     rng = np.random.default_rng(0)
-    guide, alpha = scene(30)
-    stabiliser = make_stabiliser("motion")
-    before, after = [], []
-    for index in range(30):
-        coded = guide.copy()
-        coded[20:44] += np.uint8(2) * (rng.random((24, SIZE[1], 1)) < 0.25)
-        flickering = np.clip(alpha + rng.normal(0, 0.1, SIZE), 0, 1).astype(np.float32)
-        pushed = stabiliser.push(flickering, coded, index)
-        assert pushed is not None
-        before.append(flickering[20:44])
-        after.append(pushed[0][20:44].copy())
-    calm = np.abs(np.diff(after[10:], axis=0)).mean() / np.abs(np.diff(before[10:], axis=0)).mean()
-    assert calm < 0.5
+    coded = [scene(30)[0] for _ in range(30)]
+    for guide in coded:
+        guide[20:44] += np.uint8(2) * (rng.random((24, SIZE[1], 1)) < 0.25)
+    assert share_of_flicker(coded, slice(20, 44)) < 0.2, "without LEAST it is 0.58"
 
 
 @pytest.mark.parametrize("level", [0.0, 0.3, 1.0, 1 + ROUNDING, -ROUNDING])
@@ -134,7 +131,7 @@ def test_what_changes_too_slowly_to_see_adds_up_until_it_shows() -> None:
         pushed = stabiliser.push(alpha, picture, index)
         assert pushed is not None
         worst = max(worst, float(np.abs(pushed[0] - alpha)[20:44, 30:54].mean()))
-    assert 0.01 < worst < 0.1, "without the drift rule it lags by 0.19"
+    assert 0.01 < worst < 0.1, "without the drift rule it lags by 0.21"
 
 
 def test_a_cut_and_a_new_size_start_afresh() -> None:

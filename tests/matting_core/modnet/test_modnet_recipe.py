@@ -1,5 +1,6 @@
 """The recipe of the fast network: every step is one that its command takes, in order, once, and where it stopped."""
 
+import shlex
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from matting_core.modnet import begin, distil, export, quantise, recipe, sharpen
-from matting_core.modnet.train_config import Precision, TrainConfig, load_config
+from matting_core.modnet.train_config import TrainConfig, load_config
 
 FOLDERS = ["--photos", "masked", "plain", "--rooms", "rooms", "--validation", "other", "--cutouts", "cut"]
 
@@ -31,14 +32,14 @@ def asked(monkeypatch: pytest.MonkeyPatch, fails: set[str]) -> list[str]:
     return modules
 
 
-def plan(length: float = 1, precision: Precision = "auto") -> tuple[recipe.Step, ...]:
+def plan(length: float = 1) -> tuple[recipe.Step, ...]:
     folders = Path("rooms"), Path("other"), Path("cut")
-    return recipe.steps(Path("out"), [Path("masked"), Path("plain")], *folders, length, precision)
+    return recipe.steps(Path("out"), [Path("masked"), Path("plain")], *folders, length)
 
 
 def training(step: recipe.Step) -> TrainConfig:
-    """Of a step of `train`, which ends with --resume, or of `begin`."""
-    return load_config(step.arguments[0], step.arguments[2::2])
+    """Of a step of `train`, which says --resume, or of `begin`."""
+    return load_config(step.arguments[0], [word for word in step.arguments[1:] if not word.startswith("--")])
 
 
 def test_every_step_is_understood_by_its_command() -> None:
@@ -88,9 +89,14 @@ def test_a_shorter_recipe_differs_in_its_epochs_alone() -> None:
     assert {training(step).epochs for step in plan(0.01) if step.module in {"begin", "train"}} == {1}
 
 
-def test_the_precision_is_that_of_all_that_learns() -> None:
-    assert {training(step).precision for step in plan() if step.module in {"begin", "train"}} == {"auto"}
-    assert {training(step).precision for step in plan(1, "fp32") if step.module in {"begin", "train"}} == {"fp32"}
+def test_the_precision_is_that_of_all_that_learns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for options, expected in (((), "auto"), (("--precision", "fp32"), "fp32")):
+        assert recipe.main([str(tmp_path / "out"), *FOLDERS, "--list", *options]) == 0
+        commands = [shlex.split(line)[2:] for line in capsys.readouterr().out.splitlines()]
+        learning = [recipe.Step("", module.rpartition(".")[2], tuple(rest)) for module, *rest in commands]
+        learning = [step for step in learning if step.module in recipe.LEARNING]
+        assert len(learning) == 5
+        assert {training(step).precision for step in learning} == {expected}
 
 
 @pytest.mark.parametrize("share", ["0", "1.5", "nan", "half"])
@@ -118,7 +124,7 @@ def test_what_was_done_is_not_done_again_and_a_failure_ends_it(
     assert asked == whole[1:6], "of another length nothing was done"
     asked.clear()
     assert recipe.main([*command, "--length", "0.1", "--precision", "fp32"]) == 0
-    assert asked == whole[1:6]
+    assert asked == [], "another precision is not another recipe"
 
 
 def test_the_list_does_nothing(tmp_path: Path, asked: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,7 @@ from matting_core.errors import ModelError, UsageError
 from matting_core.modnet import train_setup
 from matting_core.modnet.data import network_input
 from matting_core.modnet.model import MODNet
-from matting_core.modnet.teacher import Teacher, _trimap
+from matting_core.modnet.teacher import Teacher, TorchTeacher, _trimap
 from matting_core.modnet.train_config import load_config
 from matting_core.modnet.train_setup import teacher_precision
 from matting_core.modnet.weights import load_network, save_checkpoint
@@ -63,10 +63,9 @@ def test_a_lesson_stays_when_another_of_any_shape_is_given(released: Path) -> No
 
 
 def test_a_hint_is_what_a_lesson_says_of_it(released: Path) -> None:
-    """On a processor OpenVINO leaves the rest out; elsewhere PyTorch does."""
     teacher, (image, other) = Teacher(released, CPU), random_pictures(2)
     lesson = teacher(image)
-    for hint in (teacher.hint(image), teacher._hint_by_torch(image)):
+    for hint in (teacher.hint(image), TorchTeacher(teacher.network).hint(image)):
         torch.testing.assert_close(hint, (lesson.taps.last, lesson.semantic), atol=1e-3, rtol=0)
     assert not torch.equal(teacher.hint(other)[0], lesson.taps.last)
     assert torch.equal(teacher(image).matte, lesson.matte), "a lesson after a hint is whole again"
