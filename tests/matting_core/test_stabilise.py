@@ -7,7 +7,8 @@ import pytest
 
 from matting_core.errors import UsageError
 from matting_core.matte_check import ROUNDING
-from matting_core.stabilise import STABILISERS, OneFrameDelay, make_stabiliser
+from matting_core.stabilise import STABILISERS, make_stabiliser
+from matting_core.stabilise_ofd import OneFrameDelay
 
 SIZE = (64, 96)
 
