@@ -26,10 +26,13 @@ from matting_core.presets import FAST, FAST_SIDE, RELEASED
 
 RELEASED_FILE = SHIPPED / f"{RELEASED}.onnx"
 AUTO = "auto"
+LEARNT = "last.ckpt"
+"""What a run hands on: its averaged weights once the rate has fallen to 0. The best in validation may be those that it
+began with: that looks at single clean pictures, and a run learns a webcam's faults and stillness besides."""
 
 
 class Run(NamedTuple):
-    """A training run, or what comes before the first. after: the run whose best weights it begins with, if any."""
+    """A training run, or what comes before the first. after: the run whose weights it begins with, if any."""
 
     name: str
     after: str
@@ -101,7 +104,7 @@ def steps(
 
     length: this share of each run's epochs, at least one.
     """
-    taught, soft, fast = output / "taught", output / RUNS[-1].name / "best.ckpt", output / "fast.ckpt"
+    taught, soft, fast = output / "taught", output / RUNS[-1].name / LEARNT, output / "fast.ckpt"
     places = {"data.train": taught, "data.validation": validation, "data.backgrounds": rooms}
     places["network.teacher"] = RELEASED_FILE
     height, width = network_size(9, 16, FAST_SIDE)
@@ -121,7 +124,7 @@ def steps(
 
 
 def _training(run: Run, output: Path, places: Mapping[str, Path], length: float) -> tuple[str, ...]:
-    weights = output / run.after / "best.ckpt" if run.after else output / SIGHT.name / RESULT
+    weights = output / run.after / LEARNT if run.after else output / SIGHT.name / RESULT
     return (*_settings(run, output, {**places, "network.weights": weights}, length), "--resume")
 
 

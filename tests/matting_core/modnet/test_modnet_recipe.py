@@ -66,7 +66,7 @@ def test_each_step_takes_what_an_earlier_one_made() -> None:
             assert config.network.teacher == recipe.RELEASED_FILE
             assert config.network.weights == newest, step
             assert config.data.train in made
-            newest = config.output / (begin.RESULT if step.module == "begin" else "best.ckpt")
+            newest = config.output / (begin.RESULT if step.module == "begin" else "last.ckpt")
             made.add(newest)
         elif step.module == "distil":
             made.add(Path(step.arguments[0]))
