@@ -21,18 +21,16 @@ from matting_core.model_store import SHIPPED
 from matting_core.modnet import require_train_extra
 from matting_core.modnet.begin import RESULT
 from matting_core.modnet.commands import exit_code
+from matting_core.modnet.train_config import LAST
 from matting_core.preprocess import network_size
 from matting_core.presets import FAST, FAST_SIDE, RELEASED
 
 RELEASED_FILE = SHIPPED / f"{RELEASED}.onnx"
 AUTO = "auto"
-LEARNT = "last.ckpt"
-"""What a run hands on: its averaged weights once the rate has fallen to 0. The best in validation may be those that it
-began with: that looks at single clean pictures, and a run learns a webcam's faults and stillness besides."""
 
 
 class Run(NamedTuple):
-    """A training run, or what comes before the first. after: the run whose weights it begins with, if any."""
+    """A training run, or what comes before the first. after: the run whose last weights it begins with, if any."""
 
     name: str
     after: str
@@ -58,7 +56,9 @@ RUNS = (
     ),
 )
 """After what docs/research.md tells of the second fast network, with its last three runs as one. The last shows each of
-four pictures twice, so its batches are as large."""
+four pictures twice, so its batches are as large. Each hands on its last averaged weights, when its rate has fallen to
+0, and not its best ones, which may be those it began with: validation looks at single clean pictures, and a run learns
+a webcam's faults and stillness besides."""
 SIGHT = Run(
     "sight",
     "",
@@ -104,7 +104,7 @@ def steps(
 
     length: this share of each run's epochs, at least one.
     """
-    taught, soft, fast = output / "taught", output / RUNS[-1].name / LEARNT, output / "fast.ckpt"
+    taught, soft, fast = output / "taught", output / RUNS[-1].name / LAST, output / "fast.ckpt"
     places = {"data.train": taught, "data.validation": validation, "data.backgrounds": rooms}
     places["network.teacher"] = RELEASED_FILE
     height, width = network_size(9, 16, FAST_SIDE)
@@ -124,7 +124,7 @@ def steps(
 
 
 def _training(run: Run, output: Path, places: Mapping[str, Path], length: float) -> tuple[str, ...]:
-    weights = output / run.after / LEARNT if run.after else output / SIGHT.name / RESULT
+    weights = output / run.after / LAST if run.after else output / SIGHT.name / RESULT
     return (*_settings(run, output, {**places, "network.weights": weights}, length), "--resume")
 
 

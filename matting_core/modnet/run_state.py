@@ -17,9 +17,9 @@ from torch import Tensor
 
 from matting_core.errors import ModelError, UsageError
 from matting_core.modnet.model import MODNet
+from matting_core.modnet.train_config import BEST, LAST
 from matting_core.modnet.weights import FORMAT, load_network, read_checkpoint, save_checkpoint
 
-LAST, BEST = "last.ckpt", "best.ckpt"
 EMA_START = 10
 
 

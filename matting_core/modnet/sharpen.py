@@ -92,7 +92,9 @@ def _run(arguments: argparse.Namespace) -> dict[str, Any]:
         raise UsageError(f"Nothing can be measured from {arguments.pictures} pictures.", "Give --pictures 100.")
     loaded = load_network(arguments.checkpoint)
     if not loaded.has_heads:
-        raise UsageError(f"{arguments.checkpoint.name} is not a checkpoint of a training run.", "Give its best.ckpt.")
+        raise UsageError(
+            f"{arguments.checkpoint.name} is not a checkpoint of a training run.", "Give its last.ckpt or best.ckpt."
+        )
     pairs = find_pairs(arguments.pairs, arguments.layout).pairs
     if not pairs:
         raise UsageError(f"{arguments.pairs} has clips only.", "Give a folder of pictures and mattes.")
@@ -113,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m matting_core.modnet.sharpen",
         description="Scale the logits of a network's matte so that it is as sure as the true mattes are.",
     )
-    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="of a training run, its best.ckpt")
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a training run's last.ckpt or best.ckpt")
     parser.add_argument("pairs", type=Path, metavar="PAIRS", help="pictures with true mattes, not learnt from")
     parser.add_argument("--output", type=Path, required=True, metavar="CHECKPOINT", help="where to write it")
     parser.add_argument("--layout", default=AUTO, choices=LAYOUTS, help="of PAIRS")

@@ -19,6 +19,8 @@ from matting_core.errors import UsageError
 from matting_core.preprocess import MULTIPLE
 
 PRESETS = Path(__file__).parent / "configs"
+LAST, BEST = "last.ckpt", "best.ckpt"
+"""A run's networks, in its output folder (`run_state.py`)."""
 
 
 class _Section(BaseModel):

@@ -25,10 +25,11 @@ def scene(left: int) -> tuple[np.ndarray, np.ndarray]:
 def share_of_flicker(guides: list[np.ndarray], rows: slice) -> float:
     """What the smoothing leaves, in these rows, of the flicker of a noisy matte of `scene(30)`."""
     rng = np.random.default_rng(1)
+    _, alpha = scene(30)
     stabiliser = make_stabiliser("motion")
     before, after = [], []
     for index, guide in enumerate(guides):
-        flickering = np.clip(scene(30)[1] + rng.normal(0, 0.1, SIZE), 0, 1).astype(np.float32)
+        flickering = np.clip(alpha + rng.normal(0, 0.1, SIZE), 0, 1).astype(np.float32)
         pushed = stabiliser.push(flickering, guide, index)
         assert pushed is not None
         before.append(flickering[rows])
