@@ -1,5 +1,6 @@
 """RecorderOutput: canvases into an H.264 MP4 or MKV file that stays playable whatever ends the program."""
 
+import contextlib
 import os
 from fractions import Fraction
 from pathlib import Path
@@ -26,6 +27,7 @@ _MUXER = {
 }
 # zerolatency: no frames held back, so a crash loses no more than the last fragment.
 _ENCODER = {"preset": "superfast", "tune": "zerolatency", "crf": "20", "forced-idr": "1"}
+_HEAD_BYTES = 16384  # more than a fragment's head takes: 8 bytes a frame, and little else
 _LIMITED, _BT709, _SRGB, _BT601 = 1, 1, 13, 6  # codes of H.264's colour description (ITU-T H.273)
 
 
@@ -52,12 +54,13 @@ class RecorderOutput:
         self._last_tick = -1
         self._key_tick = 0
         self._lost = False
-        _reserve(self._path)
+        self._disk = _Disk(self._path)
         try:
-            self._container: OutputContainer | None = av.open(str(self._path), "w", format=kind, options=_MUXER[kind])
+            self._container: OutputContainer | None = av.open(self._disk, "w", format=kind, options=_MUXER[kind])
             self._stream = _add_stream(self._container, size, fps)
             self._container.start_encoding()
         except (av.error.FFmpegError, OSError, ValueError) as error:
+            self._disk.close()
             self._path.unlink(missing_ok=True)
             raise OutputError(f"The recording {path} cannot be started ({_reason(error)}).", _MEND) from error
         self._watch = NodeWatch(self._path)
@@ -85,10 +88,8 @@ class RecorderOutput:
         if container is None:
             return
         try:
-            try:
+            with contextlib.closing(self._disk), contextlib.closing(container):
                 container.mux(self._stream.encode(None))
-            finally:
-                container.close()
         except (av.error.FFmpegError, OSError) as error:
             if not self._lost:
                 raise OutputLost(
@@ -113,20 +114,47 @@ class RecorderOutput:
 _MEND = "Free up disk space, or choose another folder or a shorter name; then start a new recording."
 
 
-def _reserve(path: Path) -> None:
-    """Create the empty file, or fail if anything of that name exists: nothing is ever overwritten."""
-    try:
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-    except FileExistsError as error:
-        raise OutputError(
-            f"{path} already exists.", "Choose another name; recordings never overwrite a file."
-        ) from error
-    except OSError as error:
-        if isinstance(error, FileNotFoundError) and not os.path.isdir(path.parent):  # noqa: PTH112 - Path's raises
+class _Disk:
+    """A new file for FFmpeg to write: a write is whole or an error, also the last ones, whose errors FFmpeg keeps."""
+
+    def __init__(self, path: Path) -> None:
+        """Create the empty file, or fail if anything of that name exists: nothing is ever overwritten."""
+        try:
+            self._file = path.open("x+b", buffering=0)
+        except FileExistsError as error:
             raise OutputError(
-                f"The folder {path.parent} for {path.name} does not exist.", "Create it, or choose another folder."
+                f"{path} already exists.", "Choose another name; recordings never overwrite a file."
             ) from error
-        raise OutputError(f"The recording {path} cannot be created ({error.strerror}).", _MEND) from error
+        except OSError as error:
+            if isinstance(error, FileNotFoundError) and not os.path.isdir(path.parent):  # noqa: PTH112 - Path's raises
+                raise OutputError(
+                    f"The folder {path.parent} for {path.name} does not exist.", "Create it, or choose another folder."
+                ) from error
+            raise OutputError(f"The recording {path} cannot be created ({error.strerror}).", _MEND) from error
+
+    def write(self, data: bytes) -> int:
+        """Write all of it. Raises OSError."""
+        left = memoryview(data)
+        while left:
+            left = left[self._file.write(left) :]
+        return len(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place in the file."""
+        return self._file.seek(offset, whence)
+
+    def close(self) -> None:
+        """Close the file, without what is of no use at its end: the torn head of an MP4's last fragment.
+
+        Players refuse a whole file for that. A fragment with torn pictures stays, as it plays up to there.
+        """
+        with self._file as file:
+            end = file.seek(0, os.SEEK_END)
+            start = file.seek(max(0, end - _HEAD_BYTES))
+            tail = file.read()
+            head = tail.rfind(b"moof") - 4  # a box: its size, its name, what it holds
+            if head >= 0 and head + int.from_bytes(tail[head : head + 4]) > len(tail):
+                file.truncate(start + head)
 
 
 def _add_stream(container: OutputContainer, size: tuple[int, int], fps: int) -> VideoStream:

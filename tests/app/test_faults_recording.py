@@ -1,7 +1,5 @@
 """A recording on a disk that is full, slow, failing or not there: told plainly, and what was recorded plays."""
 
-import contextlib
-import os
 import signal
 import sys
 import threading
@@ -15,7 +13,7 @@ import pytest
 from app import recorder
 from app.recorder import RecorderOutput
 from matting_core.errors import OutputLost
-from tests.support.bad_disk import DISKS
+from tests.support.bad_disk import DISKS, frames_in
 from tests.support.rig import Rig, stages_alive
 from tests.support.room import HEIGHT, WIDTH
 
@@ -39,15 +37,6 @@ def small_files(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     signal.signal(signal.SIGXFSZ, before)
-
-
-def frames_in(path: Path) -> int:
-    """How many pictures play before the place where the disk was full."""
-    count = 0
-    with av.open(str(path)) as container, contextlib.suppress(av.error.InvalidDataError):
-        for _ in container.decode(video=0):
-            count += 1
-    return count
 
 
 @posix_only
@@ -199,15 +188,15 @@ def test_a_recording_that_cannot_begin_is_told_and_the_call_goes_on(
 ) -> None:
     pipeline = rig.build()
     rig.until(rig.shows_person)
-    real = os.open
+    real = Path.open
 
-    def refuse(path: object, flags: int, *arguments: int) -> int:
-        if flags & os.O_CREAT and str(path).endswith(".mp4"):
+    def refuse(path: Path, *arguments: object, **options: object) -> object:
+        if path.suffix == ".mp4":
             raise fault
-        return real(path, flags, *arguments)  # type: ignore[arg-type]
+        return real(path, *arguments, **options)  # type: ignore[call-overload]
 
     with monkeypatch.context() as broken:
-        broken.setattr(recorder.os, "open", refuse)
+        broken.setattr(Path, "open", refuse)
         pipeline.start_recording(tmp_path / "film.mp4")
         rig.until(lambda: rig.notice("recording") is not None)
     told = rig.notice("recording")
