@@ -3,6 +3,7 @@
 import itertools
 import logging
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,7 +12,6 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from matting_core.modnet.backbone import Taps
 from matting_core.modnet.blocks import IBNorm
-from matting_core.modnet.int8_form import int8_form
 from matting_core.modnet.model import MODNet
 
 TRACED_SIZE = (64, 96)
@@ -27,7 +27,7 @@ def onnx_graph(
     precision: torch.dtype,
     size: tuple[int, int] | None,
     opset: int,
-    integers: bool = False,
+    form: Callable[[MODNet], MODNet] | None = None,
     lessons: bool = False,
 ) -> bytes:
     """The matte of `model` (on the CPU, left as it is) as a serialised ONNX model: `input` to `output`, both float32.
@@ -40,7 +40,7 @@ def onnx_graph(
     own = MODNet(model.config)
     own.load_state_dict(model.state_dict())
     folded = fold_norms(own.eval())
-    network = int8_form(folded) if integers else folded
+    network = folded if form is None else form(folded)
     module = _Lessons(network, precision) if lessons else _Matte(network, precision)
     module.eval().requires_grad_(False)
     logger = logging.getLogger("torch.onnx")

@@ -3,9 +3,9 @@
     python -m matting_core.modnet.quantise WEIGHTS PHOTOS --output FILE.zip [--size 512x288] [--pictures 200]
 
 WEIGHTS is a checkpoint or a released .onnx, PHOTOS a folder of pictures with true mattes in a layout of `eval`; every
-fourth of them is kept to compare on. NNCF's post-training quantisation: weights per channel, activations per tensor,
-ranges from webcam-like crops of the photos, so wide that none is cut off, biases corrected layer by layer. For OpenVINO
-on processors (`matting_core.quantised`).
+fourth of them is kept to compare on. The channels are equalised (`equalise.py`). Then NNCF's post-training
+quantisation: weights per channel, activations per tensor, ranges from webcam-like crops of the photos, so wide that
+none is cut off, biases corrected layer by layer. For OpenVINO on processors (`matting_core.quantised`).
 """
 
 import argparse
@@ -48,6 +48,8 @@ def _run(arguments: argparse.Namespace) -> dict[str, Any]:
     require_train_extra(f"Quantising {arguments.weights.name}")
     import torch
 
+    from matting_core.modnet.equalise import equalise
+    from matting_core.modnet.int8_form import int8_form
     from matting_core.modnet.onnx_graph import onnx_graph
     from matting_core.modnet.weights import load_network
 
@@ -58,7 +60,9 @@ def _run(arguments: argparse.Namespace) -> dict[str, Any]:
     core = openvino_core()
     with tempfile.TemporaryDirectory() as name:
         graph = Path(name) / "model.onnx"
-        graph.write_bytes(onnx_graph(model, torch.float32, None, 18, integers=True))
+        graph.write_bytes(
+            onnx_graph(model, torch.float32, None, 18, form=lambda folded: int8_form(equalise(folded, samples)))
+        )
         plain = _folded(openvino, core.read_model(graph))
         quantised = quantise(plain, samples)
         openvino.save_model(quantised, Path(name) / "model.xml")

@@ -89,9 +89,9 @@ def test_the_graph_holds_no_size(config: ModnetConfig) -> None:
     model = MODNet(config).eval()
     plain, rewritten = (
         onnxruntime.InferenceSession(
-            onnx_graph(model, torch.float32, None, 18, integers=integers), providers=["CPUExecutionProvider"]
+            onnx_graph(model, torch.float32, None, 18, form=form), providers=["CPUExecutionProvider"]
         )
-        for integers in (False, True)
+        for form in (None, int8_form)
     )
     for size in ((64, 64), (96, 160)):
         image = np.random.default_rng(0).uniform(-1, 1, (1, 3, *size)).astype(np.float32)
