@@ -54,14 +54,16 @@ class RecorderOutput:
         self._last_tick = -1
         self._key_tick = 0
         self._lost = False
-        self._disk = _Disk(self._path)
+        self._disk = _Disk(self._path, in_fragments=kind == "mp4")
         try:
             self._container: OutputContainer | None = av.open(self._disk, "w", format=kind, options=_MUXER[kind])
             self._stream = _add_stream(self._container, size, fps)
             self._container.start_encoding()
         except (av.error.FFmpegError, OSError, ValueError) as error:
-            self._disk.close()
-            self._path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self._disk.close()
+            with contextlib.suppress(OSError):
+                self._path.unlink()
             raise OutputError(f"The recording {path} cannot be started ({_reason(error)}).", _MEND) from error
         self._watch = NodeWatch(self._path)
 
@@ -117,8 +119,10 @@ _MEND = "Free up disk space, or choose another folder or a shorter name; then st
 class _Disk:
     """A new file for FFmpeg to write: a write is whole or an error, also the last ones, whose errors FFmpeg keeps."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, in_fragments: bool) -> None:
         """Create the empty file, or fail if anything of that name exists: nothing is ever overwritten."""
+        self._in_fragments = in_fragments
+        self._torn = False
         try:
             self._file = path.open("x+b", buffering=0)
         except FileExistsError as error:
@@ -132,29 +136,44 @@ class _Disk:
                 ) from error
             raise OutputError(f"The recording {path} cannot be created ({error.strerror}).", _MEND) from error
 
+    @property
+    def closed(self) -> bool:
+        """Whether it is closed; PyAV asks before it writes an end."""
+        return self._file.closed
+
     def write(self, data: bytes) -> int:
         """Write all of it. Raises OSError."""
         left = memoryview(data)
-        while left:
-            left = left[self._file.write(left) :]
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError:
+            self._torn = True
+            raise
         return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Go to a place in the file."""
         return self._file.seek(offset, whence)
 
-    def close(self) -> None:
-        """Close the file, without what is of no use at its end: the torn head of an MP4's last fragment.
+    def tell(self) -> int:
+        """The place in the file. PyAV takes a file without it for one that cannot be sought in."""
+        return self._file.tell()
 
-        Players refuse a whole file for that. A fragment with torn pictures stays, as it plays up to there.
+    def close(self) -> None:
+        """Close the file. Raises OSError.
+
+        After a write that failed, the last fragment of an MP4 is cut off if its head is torn: players refuse a whole
+        file for that. One with torn pictures stays, as it plays up to there.
         """
         with self._file as file:
-            end = file.seek(0, os.SEEK_END)
-            start = file.seek(max(0, end - _HEAD_BYTES))
-            tail = file.read()
-            head = tail.rfind(b"moof") - 4  # a box: its size, its name, what it holds
-            if head >= 0 and head + int.from_bytes(tail[head : head + 4]) > len(tail):
-                file.truncate(start + head)
+            if self._torn and self._in_fragments:
+                end = file.seek(0, os.SEEK_END)
+                start = file.seek(max(0, end - _HEAD_BYTES))
+                tail = file.read()
+                head = tail.rfind(b"moof") - 4  # a box: its size, its name, what it holds
+                if head >= 0 and len(tail) < head + int.from_bytes(tail[head : head + 4]) <= head + _HEAD_BYTES:
+                    file.truncate(start + head)
 
 
 def _add_stream(container: OutputContainer, size: tuple[int, int], fps: int) -> VideoStream:

@@ -9,8 +9,10 @@ This is cross-layer equalisation (Nagel et al., "Data-Free Quantization Through 
 Correction", ICCV 2019, section 4.1) but for its measure. There s gives both layers' weights the same ranges; here both
 roundings, of the map and of the weights that read it, are to change what is read by the least share of its variance.
 
-Equalised are the backbone but for the maps that depth-wise convolutions read, which have a range for every channel, and
-of the slim branches what is read by convolutions alone and was not normalised per picture.
+Equalised are the maps that `links` lists. Not among them are those that depth-wise convolutions read, which have a
+range for every channel, the backbone's last, what is normalised per picture, and a stage whose first block is added to
+what comes before it. A stage's blocks are added up, so their channels have their factors in common; in int8 each sum
+has a range of its own, but here one range and one power stand for them all.
 """
 
 import contextlib
@@ -28,13 +30,15 @@ from matting_core.modnet.slim import SlimDetailBranch, SlimFusionBranch, SlimSem
 from matting_core.preprocess import Blob
 
 CEILING = 6.0
+"""Of a ReLU6."""
 HEADROOM = 1.1
 """A channel behind a ReLU6 may grow until the largest value seen, times this, is at the ceiling."""
 LARGEST = 50.0
 """No channel is made more than this many times as large, or as small."""
 LEVELS, WEIGHT_LEVELS = 255, 127
-"""The steps between 0 or the smallest value and the largest, and between 0 and the largest weight."""
+"""What a map's range, from 0 or its smallest value to its largest, and an output's largest weight are divided into."""
 STEPS, RATE = 400, 0.03
+"""Of the descent to the factors, by Adam."""
 
 
 class Link(NamedTuple):
@@ -56,21 +60,32 @@ class _Seen:
     """What samples showed of a map's channels, or of a convolution's outputs: float tensors, one value for each."""
 
     def __init__(self) -> None:
-        self.most = self.least = self.square = self.mean = torch.zeros(1)
-        self.count = 0
+        self.most = self.least = self._squares = self._values = torch.zeros(1)
+        self._count = 0
 
     def add(self, x: Tensor) -> None:
         """One more sample's map, N×C×H×W."""
         axes = (0, 2, 3)
         self.most, self.least = torch.maximum(self.most, x.amax(axes)), torch.minimum(self.least, x.amin(axes))
-        self.square, self.mean = self.square + x.square().mean(axes), self.mean + x.mean(axes)
-        self.count += 1
+        self._squares, self._values = self._squares + x.square().mean(axes), self._values + x.mean(axes)
+        self._count += 1
+
+    @property
+    def square(self) -> Tensor:
+        """The mean of the squares."""
+        return self._squares / self._count
+
+    @property
+    def variance(self) -> Tensor:
+        """Of the values."""
+        return self.square - (self._values / self._count).square()
 
 
 def equalise(model: MODNet, samples: Sequence[Blob]) -> MODNet:
-    """Rewrite a network whose batch norms are folded, in place; gives `model`. For inference only.
+    """Rewrite a network whose batch norms are folded, in place; gives `model`. For its matte only: the heads are lost.
 
-    samples: blobs like those that it will see, of any size.
+    samples: blobs like those that it will see, of any size. Where another picture makes a channel larger than HEADROOM
+    foresees, a ReLU6 cuts it off, and the matte is not quite the same.
     """
     found = links(model)
     maps, outputs = _watched(model, found, samples)
@@ -88,7 +103,7 @@ def equalise(model: MODNet, samples: Sequence[Blob]) -> MODNet:
 
 
 def links(model: MODNet) -> list[Link]:
-    """What `equalise` equalises."""
+    """What `equalise` equalises, in the network's order."""
     return [*_backbone_links(model), *_slim_links(model)]
 
 
@@ -146,9 +161,11 @@ def _factors(seen: _Seen, read: Sequence[tuple[Tensor, _Seen]], under_ceiling: b
     """s of each channel, by descent on the logarithm of the expected error.
 
     A value that is rounded in steps of d is off by a mean square of d²/12; errors of different channels and weights are
-    taken for independent. under_ceiling: whether a ReLU6 gives the map.
+    taken for independent. under_ceiling: whether a ReLU6 gives the map. A channel of which nothing was seen keeps 1.
     """
     peak = torch.maximum(seen.most, -seen.least)
+    if not peak.any():
+        return torch.ones_like(peak)
     largest = torch.full_like(peak, math.log(LARGEST))
     least = -largest
     if under_ceiling:
@@ -167,14 +184,13 @@ def _factors(seen: _Seen, read: Sequence[tuple[Tensor, _Seen]], under_ceiling: b
 def _error(factors: Tensor, seen: _Seen, read: Sequence[tuple[Tensor, _Seen]]) -> Tensor:
     """What rounding with these factors is expected to change of the readers' outputs, ×12, as a share of variance."""
     step = ((factors * seen.most).max() - (factors * seen.least).min()) / LEVELS
-    power = (factors.square() * seen.square / seen.count).sum()
+    power = (factors.square() * seen.square).sum()
     total = torch.zeros(())
     for weights, output in read:
         scaled = weights / factors[:, None, None]
         of_map = step**2 * scaled.square().sum((1, 2, 3))
         of_weights = (scaled.abs().amax((1, 2, 3)) / WEIGHT_LEVELS) ** 2 * weights[0, 0].numel() * power
-        variance = (output.square / output.count - (output.mean / output.count).square()).clamp(min=1e-8)
-        total = total + ((of_map + of_weights) / variance).mean()
+        total = total + ((of_map + of_weights) / output.variance.clamp(min=1e-8)).mean()
     return total
 
 

@@ -34,8 +34,8 @@ def onnx_graph(
 
     precision: of weights and arithmetic. size: a fixed (height, width), or None for free N, H and W. A free graph is
     traced at one size, which is ten times faster than with symbols, and then freed of it, since no operator of the
-    network holds a size; whoever uses it must run it at several. integers: in the form of `int8_form`.
-    lessons: with all that LESSONS names, float32, as further outputs.
+    network holds a size; whoever uses it must run it at several. form: rewrites the copy whose norms are folded, and
+    gives it, as `int8_form` does; None leaves it. lessons: with all that LESSONS names, float32, as further outputs.
     """
     own = MODNet(model.config)
     own.load_state_dict(model.state_dict())

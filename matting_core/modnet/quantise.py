@@ -58,13 +58,12 @@ def _run(arguments: argparse.Namespace) -> dict[str, Any]:
     samples, held_out = _blobs(arguments.photos, arguments.layout, size, arguments.pictures)
     openvino = import_openvino()
     core = openvino_core()
+    plain, equalised = (
+        _folded(openvino, core.read_model(onnx_graph(model, torch.float32, None, 18, form=form)))
+        for form in (int8_form, lambda folded: int8_form(equalise(folded, samples)))
+    )
     with tempfile.TemporaryDirectory() as name:
-        graph = Path(name) / "model.onnx"
-        graph.write_bytes(
-            onnx_graph(model, torch.float32, None, 18, form=lambda folded: int8_form(equalise(folded, samples)))
-        )
-        plain = _folded(openvino, core.read_model(graph))
-        quantised = quantise(plain, samples)
+        quantised = quantise(equalised, samples)
         openvino.save_model(quantised, Path(name) / "model.xml")
         data = pack(*((Path(name) / f"model.{suffix}").read_bytes() for suffix in ("xml", "bin")))
         mean = difference(core, plain, quantised, held_out)

@@ -54,6 +54,8 @@ def test_colours_read_back_right_with_two_readers(tmp_path, suffix):
     pictures, frames = decode(path)
     assert len(pictures) == 5
     assert bar_error(pictures[0][1]) <= 4
+    with av.open(str(path)) as container:
+        assert container.duration == pytest.approx(5 / 30 * av.time_base, abs=0.05 * av.time_base)
     assert (frames[0].colorspace, frames[0].color_range) == (6, 1)
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
     good, picture = capture.read()
@@ -115,6 +117,21 @@ class FullAtTheEnd:
     def close(self):
         self._real.close()
         raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_disk_that_fails_from_the_start_is_one_error_and_leaves_no_file(tmp_path, monkeypatch):
+    class Broken(recorder._Disk):
+        def write(self, data):
+            raise OSError(errno.EIO, "Input/output error")
+
+        def close(self):
+            super().close()
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(recorder, "_Disk", Broken)
+    with pytest.raises(OutputError, match=r"cannot be started \(Input/output error\)"):
+        RecorderOutput(tmp_path / "a.mp4", (64, 48), 30)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_recording_whose_end_cannot_be_written_says_so_once(tmp_path):
