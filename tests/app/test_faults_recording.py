@@ -1,6 +1,5 @@
 """A recording on a disk that is full, slow, failing or not there: told plainly, and what was recorded plays."""
 
-import signal
 import sys
 import threading
 import time
@@ -13,7 +12,7 @@ import pytest
 from app import recorder
 from app.recorder import RecorderOutput
 from matting_core.errors import OutputLost
-from tests.support.bad_disk import DISKS, frames_in
+from tests.support.bad_disk import DISKS, frames_in, no_file_larger_than
 from tests.support.rig import Rig, stages_alive
 from tests.support.room import HEIGHT, WIDTH
 
@@ -27,16 +26,10 @@ def small_files(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     Recordings are lossless, because made-up pictures are small, and get their fragments in short steps, so that several
     are whole before that.
     """
-    import resource
-
     monkeypatch.setitem(recorder._ENCODER, "crf", "0")
     monkeypatch.setattr(recorder, "KEY_EVERY_S", 0.1)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (250_000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    signal.signal(signal.SIGXFSZ, before)
+    with no_file_larger_than(250_000):
+        yield
 
 
 @posix_only

@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import signal
 import subprocess
 import sys
 from itertools import pairwise
@@ -15,7 +14,7 @@ import pytest
 from app import output, recorder
 from app.recorder import RecorderOutput
 from matting_core.errors import OutputError, OutputLost, UsageError
-from tests.support.bad_disk import frames_in
+from tests.support.bad_disk import frames_in, no_file_larger_than
 
 BARS = [(0, 0, 255), (0, 255, 0), (255, 0, 0), (200, 100, 50)]
 BARS += [(64, 177, 0), (128, 128, 128), (255, 255, 255), (0, 0, 0)]
@@ -164,21 +163,9 @@ def test_a_deleted_recording_is_lost_not_silently_written(tmp_path, monkeypatch)
         recording.send(np.zeros((48, 64, 3), np.uint8), None, 0.2)
 
 
-@pytest.fixture
-def limit_file_size():
-    """Call it with a number of bytes that no file may grow beyond; the kernel then refuses in mid write."""
-    resource = pytest.importorskip("resource", reason="limits of the file size are POSIX")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    yield lambda limit: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, ignored)
-
-
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of the file size are POSIX")
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-def test_wherever_the_disk_is_full_it_is_told_and_the_part_that_was_written_plays(
-    tmp_path, monkeypatch, limit_file_size, suffix
-):
+def test_wherever_the_disk_is_full_it_is_told_and_the_part_that_was_written_plays(tmp_path, monkeypatch, suffix):
     """Also inside a fragment's head, for which players refuse a whole file, and in the last bytes of all."""
     monkeypatch.setattr(recorder, "KEY_EVERY_S", 0.1)
 
@@ -186,16 +173,12 @@ def test_wherever_the_disk_is_full_it_is_told_and_the_part_that_was_written_play
         """Fourteen pictures in five fragments; whether it was told that something is lost."""
         path = tmp_path / f"{name}{suffix}"
         recording = RecorderOutput(path, (64, 48), 30)
-        limit_file_size(limit)
-        told = contextlib.suppress(OutputLost)
         lost = True
-        with told:
-            for i in range(14):
-                recording.send(np.full((48, 64, 3), 10 * i, np.uint8), None, i / 30)
-            recording.close()
+        with no_file_larger_than(limit), contextlib.suppress(OutputLost):
+            with contextlib.closing(recording):
+                for i in range(14):
+                    recording.send(np.full((48, 64, 3), 10 * i, np.uint8), None, i / 30)
             lost = False
-        with told:
-            recording.close()
         return lost, path
 
     whole = record("whole", 10**6)
