@@ -97,8 +97,8 @@ def equalise(model: MODNet, samples: Sequence[Blob]) -> MODNet:
                 writer.weight *= factors[:, None, None, None]
                 if writer.bias is not None:
                     writer.bias *= factors
-            for reader in link.readers:
-                _weights(reader, len(factors)).div_(factors[:, None, None])
+            for weights, _ in read:
+                weights.div_(factors[:, None, None])
     return model
 
 

@@ -244,15 +244,14 @@ def test_a_full_disk_is_lost_with_its_reason_and_the_written_part_plays(tmp_path
     path = tmp_path / "full.mp4"
     child = start_child(
         """
-import resource, signal
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
-try:
-    for i in range(600):
-        recording.send(noise.integers(0, 255, (180, 320, 3), np.uint8), None, i / 30)
-except OutputLost as error:
-    print(error.problem)
-    recording.close()
+from tests.support.bad_disk import no_file_larger_than
+with no_file_larger_than(400_000):
+    try:
+        for i in range(600):
+            recording.send(noise.integers(0, 255, (180, 320, 3), np.uint8), None, i / 30)
+    except OutputLost as error:
+        print(error.problem)
+        recording.close()
 """,
         path,
     )
