@@ -9,7 +9,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,10 +27,9 @@ from matting_core.model_store import ModelStore
 from matting_core.nvidia import device_name, memory_in_use_mib
 from matting_core.preprocess import network_size
 from matting_core.presets import find_preset
-from matting_core.stabilise import make_stabiliser
 
-SLOTS = 4
-"""One that loads, one that is computed, one that is collected, and one that the smoothing may hold back."""
+SLOTS = 3
+"""One that loads, one that is computed, and one that is collected."""
 WARM_UP_FRAMES = 5
 CAMERA_FPS = 60
 POLL_S = 0.2
@@ -48,11 +47,10 @@ class _Run:
     fps: how often the camera has a picture; with 0 there is always one.
     """
 
-    def __init__(self, engine: FusedEngine, images: Iterator[Image], smoothing: str, fps: int) -> None:
+    def __init__(self, engine: FusedEngine, images: Iterator[Image], fps: int) -> None:
         self._engine = engine
         self._images = images
         self._fps = fps
-        self._stabiliser = None if smoothing == "off" else make_stabiliser(smoothing)
         self._mirror = Scene().mirror
         self._room = threading.Semaphore(SLOTS)
         self._stopping = threading.Event()
@@ -72,14 +70,7 @@ class _Run:
         loaded = self._loaded.get()
         if isinstance(loaded, Exception):
             raise loaded
-        if self._stabiliser is None:
-            self._engine.compose(loaded.slot)
-        else:
-            settled = self._stabiliser.push(*self._engine.matte(loaded.slot), loaded)
-            if settled is None:
-                return
-            alpha, loaded = settled
-            self._engine.compose(loaded.slot, alpha)
+        self._engine.compose(loaded.slot)
         self._composed.put(loaded)
 
     def collected(self) -> list[float]:
@@ -129,8 +120,8 @@ class _Run:
 def bench_fused(source: str, size: str, seconds: float, preset: str, engine: str, as_json: bool) -> int:
     """Measure and print frames per second and the time from a picture to its canvas; returns the exit code.
 
-    engine: 'cuda', 'tensorrt' or 'cpu'; 'auto' is 'cuda'. Once as a whole, and once in halves with smoothing between;
-    each as fast as it goes, and from a camera of CAMERA_FPS.
+    engine: 'cuda', 'tensorrt' or 'cpu'; 'auto' is 'cuda'. Without smoothing and with it; each as fast as it goes, and
+    from a camera of CAMERA_FPS.
     """
     width, height = parse_size(size)
     chosen, scene = find_preset(preset), Scene()
@@ -140,14 +131,14 @@ def bench_fused(source: str, size: str, seconds: float, preset: str, engine: str
     model = ModelStore().locate(chosen.model)
     behind = _background(width, height)
     rows = {}
-    for smoothing in ("off", scene.smoothing):
-        runner = FusedEngine(name, model, spec, smoothing=smoothing != "off", slots=SLOTS)
+    for smoothing in ("off", "motion"):
+        runner = FusedEngine(name, model, replace(spec, smooth=smoothing == "motion"), slots=SLOTS)
         try:
             runner.set_background(behind)
             for fps in (0, CAMERA_FPS):
                 images = itertools.cycle(read_pictures(source, size))
                 row = f"smoothing {smoothing}" + (f", {fps} fps" if fps else "")
-                rows[row] = _measure(runner, images, seconds, smoothing, fps)
+                rows[row] = _measure(runner, images, seconds, fps)
         finally:
             runner.close()
     result = {
@@ -175,14 +166,12 @@ def _background(width: int, height: int) -> Image:
         background.close()
 
 
-def _measure(
-    engine: FusedEngine, images: Iterator[Image], seconds: float, smoothing: str, fps: int = 0
-) -> dict[str, float]:
+def _measure(engine: FusedEngine, images: Iterator[Image], seconds: float, fps: int = 0) -> dict[str, float]:
     """Rates and times, in milliseconds from a picture that is there to its canvas and I420 on the host.
 
     memory_mib and memory_grown_mib: the GPU's memory in use at the start, and what was added to it at most.
     """
-    run = _Run(engine, images, smoothing, fps)
+    run = _Run(engine, images, fps)
     taken_ms: list[float] = []
     try:
         while len(taken_ms) < WARM_UP_FRAMES:

@@ -50,6 +50,13 @@ class DeviceBuffer:
         if self.value is not self._host:
             self.value.update_inplace(self.host)
 
+    def take(self, other: "DeviceBuffer") -> None:
+        """Copy another tensor of the same shape and type, on the device."""
+        try:
+            self.value.update_inplace(other.value)
+        except TypeError:  # see `download`
+            self.load(other.download())
+
     def download(self) -> Array:
         """Bring the tensor to the host side, and give that; it lasts until the next load or download."""
         if self.value is not self._host:

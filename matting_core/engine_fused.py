@@ -25,8 +25,8 @@ from matting_core.engine_onnxruntime import (
     prepare_onnxruntime,
 )
 from matting_core.errors import EngineError, InferenceFailed, UsageError, first_line
-from matting_core.frames import Alpha, Array, FloatAlpha, Image
-from matting_core.fused_spec import FusedSpec, Part, YuvFormat
+from matting_core.frames import Alpha, Array, Image
+from matting_core.fused_spec import STATE, FusedSpec, YuvFormat, fresh_mood
 from matting_core.matte_check import is_matte
 
 ENGINES = ("cuda", "tensorrt", "cpu")
@@ -35,14 +35,14 @@ _WARM_UPS = 3  # kernels are chosen, the CUDA graph is recorded, and it is repla
 
 @dataclass(slots=True)
 class Slot:
-    """The buffers of one frame by the graph's names, and what binds the sessions to them. Belongs to its engine."""
+    """The buffers of one frame by the graph's names, and what binds the session to them. Belongs to its engine."""
 
     index: int
     buffers: dict[str, DeviceBuffer]
-    bindings: dict[Part, Any]
+    binding: Any
     background: int = -1
     """Which of the backgrounds set so far it holds."""
-    stage: Literal["free", "loaded", "matted", "composed"] = "free"
+    stage: Literal["free", "loaded", "composed"] = "free"
     """How far the frame that it holds has come."""
 
 
@@ -60,10 +60,10 @@ class Composite:
 class FusedEngine:
     """Frames in, canvases out, on one device, by 'cuda', 'tensorrt' or, to check the others, 'cpu'.
 
-    With smoothing: load → matte → (the caller smooths) → compose → collect → release; without, `matte` is left out.
-    Three threads may share the work, each on a slot of its own: one loads and sets the background, the one that built
-    the engine mattes and composes (a recording belongs to its thread), one collects. Where anything fails, no canvas is
-    given: the caller shows a slate.
+    load → compose → collect → release. Three threads may share the work, each on a slot of its own: one loads and sets
+    the background, the one that built the engine composes (a recording belongs to its thread), one collects. Smoothing
+    takes the frames in the order in which they are composed. Where anything fails, no canvas is given: the caller shows
+    a slate.
     """
 
     def __init__(
@@ -72,13 +72,11 @@ class FusedEngine:
         model: Path,
         spec: FusedSpec,
         *,
-        smoothing: bool = False,
         slots: int = 2,
         cuda_graph: bool = True,
         cache: Path | None = None,
     ) -> None:
-        """smoothing: in halves, so that alpha may be changed in between. slots: frames at once; one that smoothing
-        holds back needs one more. cache: where TensorRT keeps its engines, by default the user's cache.
+        """slots: frames at once. cache: where TensorRT keeps its engines, by default the user's cache.
 
         Builds the graph, and runs every slot before it returns. Raises EngineError, ModelError.
         """
@@ -90,14 +88,21 @@ class FusedEngine:
         self._captures = cuda_graph and name == "cuda"
         self._background = np.zeros((*spec.size, 3), np.uint8)
         self._backgrounds = 0
-        parts: tuple[Part, ...] = ("front", "back") if smoothing else ("whole",)
         cache = cache or platformdirs.user_cache_path("mattecam", appauthor=False) / "tensorrt"
-        self._sessions: dict[Part, Any] = {part: self._open(model, part, cache, cuda_graph) for part in parts}
+        self._session: Any = self._open(model, cache, cuda_graph)
         self.provider = PROVIDERS[name]  # or `open_graph` would have refused
+        self._state: dict[str, DeviceBuffer] = {}
         self._free: queue.SimpleQueue[Slot] = queue.SimpleQueue()
         for slot in [self._make_slot(index) for index in range(slots)]:
             self._warm_up(slot)
             self._free.put(slot)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the frames before, as `Stabiliser.reset` does; on the thread that composes. Raises InferenceFailed."""
+        if self.spec.smooth:
+            with _inference():
+                self._state["mood"].load(fresh_mood())
 
     def set_background(self, background: Image) -> None:
         """What frames loaded from now on are laid on: uint8 H×W×3 BGR, not to be written until the next one is set."""
@@ -137,31 +142,11 @@ class FusedEngine:
         slot.stage = "free"
         self._free.put(slot)
 
-    def matte(self, slot: Slot) -> tuple[FloatAlpha, Image]:
-        """Alpha (float32 h×w in [0, 1]) and guide (uint8 h×w×3 BGR) at the network's size, of the slot's frame.
-
-        What a stabiliser takes; new arrays, since it keeps them. Only `smoothing`. Raises InferenceFailed.
-        """
-        slot.stage = "loaded"
-        self._run("front", slot)
-        slot.stage = "matted"
-        with _inference():
-            return slot.buffers["alpha"].download().copy(), slot.buffers["guide"].download().copy()
-
-    def compose(self, slot: Slot, alpha: FloatAlpha | None = None) -> None:
-        """Lay the slot's frame on its background. alpha: as `matte` gave it, smoothed; None takes that of the slot.
-
-        Raises InferenceFailed, ValueError for an alpha of another size.
-        """
-        halves = "back" in self._sessions
-        if slot.stage == "free" or (halves and slot.stage == "loaded"):
-            raise InferenceFailed("A frame that has not been matted cannot be composed.")
-        slot.stage = "matted"
-        if alpha is not None:
-            _check_health(np.array([alpha.min(), alpha.max(), alpha.mean()]))
-            with _inference():
-                slot.buffers["alpha"].load(alpha)
-        self._run("back" if halves else "whole", slot)
+    def compose(self, slot: Slot) -> None:
+        """Matte the slot's frame, and lay it on its background. Raises InferenceFailed."""
+        if slot.stage != "loaded":
+            raise InferenceFailed("A frame is composed once, after it was loaded.")
+        self._run(slot)
         slot.stage = "composed"
 
     def collect(self, slot: Slot) -> Composite:
@@ -174,38 +159,36 @@ class FusedEngine:
 
     def close(self) -> None:
         """Free the device. Safe to call twice."""
-        self._sessions.clear()
+        self._session = None
         while not self._free.empty():
             self._free.get_nowait()
 
-    def _run(self, part: Part, slot: Slot) -> None:
-        if part not in self._sessions:
-            raise InferenceFailed(f"The fused {self.name} engine is closed, or was built without its {part} half.")
+    def _run(self, slot: Slot) -> None:
+        if self._session is None:
+            raise InferenceFailed(f"The fused {self.name} engine is closed.")
         options = self._ort.RunOptions()
         if self._captures:
             # Addresses are part of a recording, so each slot has its own.
             options.add_run_config_entry("gpu_graph_id", str(slot.index + 1))
         with _inference():
-            self._sessions[part].run_with_iobinding(slot.bindings[part], options)
-            if part != "back":
-                _check_health(slot.buffers["health"].download())
+            self._session.run_with_iobinding(slot.binding, options)
+            _check_health(slot.buffers["health"].download())
+            # Only of a matte. The graph cannot write what it reads: its nodes have no order.
+            for name, after in STATE.items() if self.spec.smooth else ():
+                self._state[name].take(self._state[after])
 
-    def _open(self, model: Path, part: Part, cache: Path, cuda_graph: bool) -> Any:
-        graph = _build(model, self.spec, part)
+    def _open(self, model: Path, cache: Path, cuda_graph: bool) -> Any:
+        graph = _build(model, self.spec)
         providers = _providers(self.name, cuda_graph, self.spec.half, cache / hashlib.sha256(graph).hexdigest()[:16])
         return open_graph(self._ort, self.name, graph, providers)
 
     def _make_slot(self, index: int) -> Slot:
-        device = "cuda" if self.name in NVIDIA else "cpu"
-        buffers: dict[str, DeviceBuffer] = {}
-        slot = Slot(index, buffers, {})
         try:
-            for part, session in self._sessions.items():
-                slot.bindings[part] = binding = session.io_binding()
-                for value in session.get_inputs():
-                    self._bind(binding.bind_ortvalue_input, value, buffers, device)
-                for value in session.get_outputs():
-                    self._bind(binding.bind_ortvalue_output, value, buffers, device)
+            slot = Slot(index, {}, self._session.io_binding())
+            for value in self._session.get_inputs():
+                slot.binding.bind_ortvalue_input(value.name, self._buffer(value, slot).value)
+            for value in self._session.get_outputs():
+                slot.binding.bind_ortvalue_output(value.name, self._buffer(value, slot).value)
         except Exception as error:  # onnxruntime's exceptions share no public base class
             raise EngineError(
                 f"{self.provider} has no room for the buffers of a frame: {first_line(error)}",
@@ -213,25 +196,27 @@ class FusedEngine:
             ) from error
         return slot
 
-    def _bind(self, bind: Any, value: Any, buffers: dict[str, DeviceBuffer], device: str) -> None:
-        """Bind a session's input or output to the buffer of its name: halves meet in the buffer that they share."""
+    def _buffer(self, value: Any, slot: Slot) -> DeviceBuffer:
+        """The buffer of a session's input or output: the slot's own, or that of all slots for what is remembered."""
+        shared = value.name in {*STATE, *STATE.values()}
+        buffers = self._state if shared else slot.buffers
         if value.name not in buffers:
+            device = "cuda" if self.name in NVIDIA else "cpu"
             buffers[value.name] = DeviceBuffer(self._ort, device, tuple(value.shape), TYPES[value.type])
-        bind(value.name, buffers[value.name].value)
+        return buffers[value.name]
 
     def _warm_up(self, slot: Slot) -> None:
         """Before any other thread uses the device: what others do there would spoil a recording."""
         for _ in range(_WARM_UPS):
-            for part in self._sessions:
-                self._run(part, slot)
+            self._run(slot)
 
 
-def _build(model: Path, spec: FusedSpec, part: Part) -> bytes:
+def _build(model: Path, spec: FusedSpec) -> bytes:
     try:
         from matting_core.fused_graph import build_fused
     except ImportError as error:
         raise EngineError("The package onnx, which makes the fused graph, is not installed.", GPU_MEND) from error
-    data: bytes = build_fused(model, spec, part).SerializeToString()
+    data: bytes = build_fused(model, spec).SerializeToString()
     return data
 
 

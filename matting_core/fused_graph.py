@@ -1,11 +1,9 @@
 """The whole way of a frame as one ONNX graph of fixed sizes, made from any model of the store, for a GPU to run.
 
-frame → preprocess → network → alpha at full size → decontaminate → blend → canvas (and I420 or NV12). Each stage is the
-one of `preprocess`, `foreground` and `composite`, with the same constants and rounding; the tests hold them side by
-side. Edge controls other than decontamination, and a blurred room, stay with the Compositor.
-
-In halves, the smoothing (`stabilise`) comes between: `front` is frame → alpha and guide at the network's size, `back`
-is frame, alpha and background → canvas.
+frame → preprocess → network → smoothing → alpha at full size → decontaminate → blend → canvas (and I420 or NV12). Each
+stage is the one of `preprocess`, `stabilise_motion`, `foreground` and `composite`, with the same constants and
+rounding; the tests hold them side by side. Edge controls other than decontamination, a blurred room and other
+smoothing stay with the Compositor.
 """
 
 from pathlib import Path
@@ -19,7 +17,8 @@ from matting_core.errors import EngineError
 from matting_core.frames import half_size
 from matting_core.fused_network import OPSET, load_network, network_names
 from matting_core.fused_ops import GraphWriter, area, bilinear, box_mean, halve, linear, shrink
-from matting_core.fused_spec import FusedSpec, Part
+from matting_core.fused_smoothing import smooth, state_shapes
+from matting_core.fused_spec import STATE, FusedSpec
 from matting_core.preprocess import SURE
 
 SMALLEST = 96
@@ -31,30 +30,22 @@ _CHROMA = ((460324, -305135, -155188), (-74448, -385875, 460324))
 _YUV_UNIT = 1 << 20
 
 
-def build_fused(model: Path, spec: FusedSpec, part: Part = "whole") -> onnx.ModelProto:
-    """The graph. Inputs and outputs, by part:
+def build_fused(model: Path, spec: FusedSpec) -> onnx.ModelProto:
+    """The graph.
 
-    frame (all): uint8 H×W×3 BGR. background (whole, back): uint8 H×W×3 BGR. alpha: float32 h×w in [0, 1] at the
-    network's size, out of front and whole, into back. guide (front): uint8 h×w×3 BGR, the frame at that size. health
-    (front, whole): float32 3, the least, greatest and mean alpha, so that what is no matte can be told without reading
-    it. canvas (whole, back): uint8 H×W×3 BGR. i420, nv12 (whole, back): uint8 H·3/2×W, BT.601 in limited range.
+    Inputs: frame, background: uint8 H×W×3 BGR. With smoothing also memory and mood (`fused_smoothing`).
+
+    Outputs: alpha: float32 h×w in [0, 1] at the network's size, as it is composed. health: float32 3, the least,
+    greatest and mean alpha of the network, so that what is no matte can be told without reading it. canvas: uint8 H×W×3
+    BGR. i420, nv12: uint8 H·3/2×W, BT.601 in limited range. With smoothing also those of STATE.
 
     Raises EngineError for sizes it cannot serve, ModelError for a file that is no matting network.
     """
     _check(spec)
     writer = _Fused(spec)
-    if part != "back":
-        writer.matte(load_network(model, spec.network, spec.half))
-    if part == "front":
-        writer.give_guide()
-    else:
-        writer.compose(alpha="alpha")
-    inputs = [_value("frame", (*spec.size, 3), TensorProto.UINT8)]
-    if part == "back":
-        inputs.append(_value("alpha", spec.network, TensorProto.FLOAT))
-    if part != "front":
-        inputs.append(_value("background", (*spec.size, 3), TensorProto.UINT8))
-    graph = helper.make_graph(writer.graph.nodes, f"fused_{part}", inputs, writer.outputs, writer.graph.initializers)
+    writer.matte(load_network(model, spec.network, spec.half))
+    writer.compose()
+    graph = helper.make_graph(writer.graph.nodes, "fused", writer.inputs, writer.outputs, writer.graph.initializers)
     fused = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", max(OPSET, writer.opset))], producer_name="mattecam"
     )
@@ -88,6 +79,8 @@ class _Fused:
     def __init__(self, spec: FusedSpec) -> None:
         self.spec = spec
         self.graph = GraphWriter()
+        picture = (*spec.size, 3)
+        self.inputs = [_value(name, picture, TensorProto.UINT8) for name in ("frame", "background")]
         self.outputs: list[onnx.ValueInfoProto] = []
         self.opset = OPSET
         self.ir_version = 8  # of operator set 18
@@ -95,13 +88,12 @@ class _Fused:
         self._kind = np.dtype(np.float16 if spec.half else np.float32)
         self._frame = self._planes("frame", spec.size)
         self._halved = ""
-        self._small = ""
 
     def matte(self, network: onnx.ModelProto) -> None:
-        """frame → alpha at the network's size, and its health."""
-        g, (height, width) = self.graph, self.spec.network
-        self._small = self._shrunk()
-        rgb = g.add("Gather", self._small, g.constant(np.array([2, 1, 0], np.int64)), axis=1)
+        """frame → alpha at the network's size, smoothed if asked, and the health of what the network gave."""
+        g, size = self.graph, self.spec.network
+        small = self._shrunk()
+        rgb = g.add("Gather", small, g.constant(np.array([2, 1, 0], np.int64)), axis=1)
         centred = g.add("Sub", rgb, g.number(127.5))
         source, matte = network_names(network)
         g.add("Mul", centred, g.number(1 / 127.5), name=source)
@@ -109,19 +101,23 @@ class _Fused:
         g.initializers.extend(network.graph.initializer)
         self.opset = max(self.opset, *(entry.version for entry in network.opset_import if not entry.domain))
         self.ir_version = max(self.ir_version, network.ir_version)
-        self._give("alpha", g.reshape(matte, (height, width), name="alpha"), (height, width), TensorProto.FLOAT)
         kinds = ("ReduceMin", "ReduceMax", "ReduceMean")
-        figures = [g.reshape(g.add(kind, "alpha", keepdims=1), (1,)) for kind in kinds]
+        figures = [g.reshape(g.add(kind, matte, keepdims=1), (1,)) for kind in kinds]
         self._give("health", g.add("Concat", *figures, axis=0, name="health"), (3,), TensorProto.FLOAT)
+        alpha = self._smoothed(g.reshape(matte, (1, 1, *size)), small) if self.spec.smooth else matte
+        self._give("alpha", g.reshape(alpha, size, name="alpha"), size, TensorProto.FLOAT)
 
-    def give_guide(self) -> None:
-        """The frame at the network's size as an output, for the smoothing."""
-        self._give_picture("guide", self._small, self.spec.network)
+    def _smoothed(self, alpha: str, guide: str) -> str:
+        """Alpha as `MotionAware` answers it; what it remembers is given out."""
+        for name, shape in state_shapes(self.spec.network).items():
+            self.inputs.append(_value(name, shape, TensorProto.FLOAT))
+            self._give(STATE[name], STATE[name], shape, TensorProto.FLOAT)
+        return smooth(self.graph, alpha, guide, self.spec.network)
 
-    def compose(self, alpha: str) -> None:
+    def compose(self) -> None:
         """frame, alpha at the network's size and background → canvas, and its YUV forms."""
         g, size = self.graph, self.spec.size
-        matte = g.cast(self._restore(alpha), self._wide)
+        matte = g.cast(self._restore("alpha"), self._wide)
         unit = g.add("Div", matte, self._number(255))
         colour = self._foreground(matte, unit) if self.spec.decontaminate else self._frame
         behind = self._planes("background", size)

@@ -3,8 +3,14 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Part = Literal["whole", "front", "back"]
+import numpy as np
+
+from matting_core.frames import Array
+from matting_core.stabilise_motion import MotionAware
+
 YuvFormat = Literal["i420", "nv12"]
+STATE = {"memory": "memory_next", "mood": "mood_next"}
+"""What smoothing remembers: a graph's inputs, and its outputs that are those of the next frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +18,8 @@ class FusedSpec:
     """What a fused graph is built for.
 
     size: (height, width) of frame, background and canvas. network: that of the network's input, multiples of 32.
-    yuv: sink formats to give beside the canvas; these need even sides. half: the network in float16.
+    yuv: sink formats to give beside the canvas; these need even sides. half: the network in float16. smooth: with
+    `MotionAware`'s smoothing.
     """
 
     size: tuple[int, int]
@@ -20,3 +27,9 @@ class FusedSpec:
     decontaminate: bool = True
     yuv: tuple[YuvFormat, ...] = ()
     half: bool = False
+    smooth: bool = False
+
+
+def fresh_mood() -> Array:
+    """`mood` before the first frame, float32 2: the noise, and whether there is an earlier frame; else 1."""
+    return np.array([MotionAware.NOISE, 0], np.float32)

@@ -11,11 +11,12 @@ from matting_core.frames import Array, FloatAlpha, Image
 
 T = TypeVar("T")
 
-_KEEPS = 128  # levels of a share that is kept: a table's half for alpha that rises, the other for alpha that falls
-_FINE = 128
+KEEPS = 128
+"""Levels of a share that is kept; trust has twice as many."""
+FINE = 128
 """Steps of one of 255 levels in which MotionAware remembers, as int16: half of float32's bytes take half as long. What
 `is_matte` lets pass fits; anything beyond would wrap."""
-_ONE = 255 * _FINE
+ONE = 255 * FINE
 
 
 class MotionAware:
@@ -48,20 +49,29 @@ class MotionAware:
     """Trust that a still pixel gains with each frame; smoothing starts beyond WAIT and is full at WAIT + 1."""
     WAIT = 0.5
     WAIT_LEVEL = round(255 * WAIT / (1 + WAIT))
+    GAIN = round(255 * SETTLE / (1 + WAIT))
+    NOISE = 0.5
+    """Of a picture that has not been measured, in grey levels."""
     NOISE_CAP = 3.0
+    NOISE_PACE = 0.1
+    CALM_SHARE = 0.3
+    """This share of the picture changes by less than what is taken for the camera's noise."""
+    CALM_TO_NOISE = 1.3
+    GRID = 8
+    """Of so many rows and columns one is looked at for that."""
+    MOVING = 1.5
+    """Times the change up to which a pixel stands still: one that counts as moving for CUT."""
     CUT = 0.6
     """Share of moving pixels from which on everything is new."""
 
     def __init__(self) -> None:
         self._past: _Past | None = None
         self._size: tuple[int, ...] = (0, 0)
-        self._noise = 0.5
+        self._noise = self.NOISE
         self._buffers = Buffers()
         self._odd = False
-        self._gain = np.array([round(255 * self.SETTLE / (1 + self.WAIT)), 0, 0, 0], np.float64)  # a scalar to OpenCV
-        rising = np.linspace(0, 1 + self.WAIT, _KEEPS, dtype=np.float32)
-        keeps = np.maximum(rising - np.float32(self.WAIT), 0) * np.float32(self.KEEP)
-        self._keeps = np.rint(np.concatenate((keeps, keeps * self.FALL)) * _ONE).astype(np.int16).reshape(1, -1)
+        self._gain = np.array([self.GAIN, 0, 0, 0], np.float64)  # a scalar to OpenCV
+        self._keeps = keep_shares().reshape(1, -1)
 
     def push(self, alpha: FloatAlpha, guide: Image, frame: T) -> tuple[FloatAlpha, T] | None:
         """See Stabiliser.push; answers for this very frame."""
@@ -73,10 +83,10 @@ class MotionAware:
         self._measure_noise(change)
         luma = self._luma(guide)
         drift = cv2.subtract(luma, past.reference, dst=self._fine("work"))
-        drift = cv2.convertScaleAbs(drift, dst=self._level("drift"), alpha=4 / self.DRIFT / _FINE)
+        drift = cv2.convertScaleAbs(drift, dst=self._level("drift"), alpha=4 / self.DRIFT / FINE)
         unrest = cv2.max(change, cv2.blur(drift, (3, 3), dst=drift), dst=change)
         calm = 4 * max(self.LEAST, self.LEVELS + self._noise)
-        moving = cv2.threshold(unrest, 1.5 * calm, 1, cv2.THRESH_BINARY, dst=drift)[1]
+        moving = cv2.threshold(unrest, self.MOVING * calm, 1, cv2.THRESH_BINARY, dst=drift)[1]
         if cv2.countNonZero(moving) > self.CUT * moving.size:
             return self._anew(alpha, guide), frame
         still = cv2.addWeighted(unrest, -255 / calm, unrest, 0, 510, dst=unrest)
@@ -91,14 +101,14 @@ class MotionAware:
         self._past = _Past(settled, raw, guide, reference, trust)
         smooth = self._kept("smooth", np.float32)
         np.copyto(smooth, settled)  # to multiply two types would allocate
-        smooth *= np.float32(1 / _ONE)
+        smooth *= np.float32(1 / ONE)
         self._odd = not self._odd
         return smooth, frame
 
     def reset(self) -> None:
         """Forget all earlier frames."""
         self._past = None
-        self._noise = 0.5
+        self._noise = self.NOISE
 
     def _anew(self, alpha: FloatAlpha, guide: Image) -> FloatAlpha:
         """Begin again with this frame; its alpha."""
@@ -109,26 +119,26 @@ class MotionAware:
         return alpha
 
     def _to_fine(self, alpha: FloatAlpha) -> Array:
-        """The network's alpha in steps of _FINE, rounded down, int16 h×w."""
-        steps = np.multiply(alpha, np.float32(_ONE), out=self._kept("smooth", np.float32))
+        """The network's alpha in steps of FINE, rounded down, int16 h×w."""
+        steps = np.multiply(alpha, np.float32(ONE), out=self._kept("smooth", np.float32))
         fine = self._kept("raw", np.int16)
         np.copyto(fine, steps, casting="unsafe")
         return fine
 
     def _luma(self, guide: Image) -> Array:
-        """The picture's luma in steps of _FINE, int16 h×w."""
+        """The picture's luma in steps of FINE, int16 h×w."""
         grey = cv2.cvtColor(guide, cv2.COLOR_BGR2GRAY, dst=self._level("grey"))
         luma = self._fine("luma")
         np.copyto(luma, grey)
-        luma *= np.int16(_FINE)
+        luma *= np.int16(FINE)
         return luma
 
     def _measure_noise(self, change: Array) -> None:
         """Follow the change in the calmer part of the picture, which is what the camera's noise makes."""
-        sample = cv2.blur(change, (3, 3), dst=self._level("work"))[::8, ::8].reshape(-1)
-        nth = round(0.3 * (sample.size - 1))
+        sample = cv2.blur(change, (3, 3), dst=self._level("work"))[:: self.GRID, :: self.GRID].reshape(-1)
+        nth = round(self.CALM_SHARE * (sample.size - 1))
         calm = float(np.partition(sample, nth)[nth]) / 4
-        self._noise += 0.1 * (min(1.3 * calm, self.NOISE_CAP) - self._noise)
+        self._noise += self.NOISE_PACE * (min(self.CALM_TO_NOISE * calm, self.NOISE_CAP) - self._noise)
 
     def _change(self, guide: Image, before: Image) -> Array:
         """The mean over the colours' changes in quarters of a grey level, which 8 bits keep; uint8 h×w, saturated."""
@@ -150,15 +160,15 @@ class MotionAware:
         return cv2.copyTo(alpha, unsettled, cv2.min(agreed, doubted, dst=agreed))
 
     def _share(self, trust: Array, falls: Array) -> Array:
-        """The share of the earlier alpha that each pixel keeps, int16 h×w in [0, _ONE]."""
+        """The share of the earlier alpha that each pixel keeps, int16 h×w in [0, ONE]."""
         index = np.right_shift(trust, 1, out=self._level("index"))
-        index |= np.bitwise_and(falls, _KEEPS, out=falls)
+        index |= np.bitwise_and(falls, KEEPS, out=falls)
         return cv2.LUT(index, self._keeps, dst=self._fine("share"))
 
     def _blend(self, old: Array, new: Array, share: Array, out: Array) -> Array:
         """new + share · (old − new), int16 h×w, in `out`."""
         cv2.subtract(old, new, dst=out)
-        cv2.multiply(out, share, dst=out, scale=1 / _ONE)
+        cv2.multiply(out, share, dst=out, scale=1 / ONE)
         return cv2.add(out, new, dst=out)
 
     def _level(self, name: str) -> Array:
@@ -166,7 +176,7 @@ class MotionAware:
         return self._buffers.get(name, self._size)
 
     def _fine(self, name: str) -> Array:
-        """Scratch for steps of _FINE, int16 h×w."""
+        """Scratch for steps of FINE, int16 h×w."""
         return self._buffers.get(name, self._size, np.int16)
 
     def _kept(self, name: str, kind: type[np.generic]) -> Array:
@@ -174,12 +184,22 @@ class MotionAware:
         return self._buffers.get(f"{name} {self._odd}", self._size, kind)
 
 
+def keep_shares() -> Array:
+    """The share of its earlier alpha that a pixel keeps, int16 in [0, ONE]: KEEPS levels of rising trust where alpha
+    rises, then those where it falls.
+    """
+    rising = np.linspace(0, 1 + MotionAware.WAIT, KEEPS, dtype=np.float32)
+    keeps = np.maximum(rising - np.float32(MotionAware.WAIT), 0) * np.float32(MotionAware.KEEP)
+    shares: Array = np.rint(np.concatenate((keeps, keeps * MotionAware.FALL)) * ONE).astype(np.int16)
+    return shares
+
+
 @dataclass(frozen=True, slots=True)
 class _Past:
     """What MotionAware remembers.
 
     alpha: the smoothed one. raw: the network's. reference: the luma that `alpha` stands for. All three int16 h×w, in
-    steps of which _FINE are a level of 255. guide: the frame before. trust: how long each pixel has stood still, uint8
+    steps of which FINE are a level of 255. guide: the frame before. trust: how long each pixel has stood still, uint8
     h×w, of which 255 stand for 1 + WAIT.
     """
 

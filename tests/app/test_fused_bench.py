@@ -40,18 +40,15 @@ def test_it_says_which_engines_there_are(capsys: pytest.CaptureFixture[str]) -> 
     assert "does not run on 'openvino'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("smoothing", ["off", "ofd"])
-def test_a_source_that_breaks_ends_the_measurement_and_its_thread(smoothing: str, tmp_path: Path) -> None:
+def test_a_source_that_breaks_ends_the_measurement_and_its_thread(tmp_path: Path) -> None:
     def pictures() -> Iterator[Image]:
         for level in range(9):
             yield np.full((96, 160, 3), 20 * level, np.uint8)
         raise MediaError("The film has torn.")
 
-    spec = FusedSpec((96, 160), (96, 160))
-    tiny = write_network(tmp_path / "tiny.onnx")
-    engine = FusedEngine("cpu", tiny, spec, smoothing=smoothing != "off", slots=SLOTS)
+    engine = FusedEngine("cpu", write_network(tmp_path / "tiny.onnx"), FusedSpec((96, 160), (96, 160)), slots=SLOTS)
     with pytest.raises(MediaError, match="torn"):
-        _measure(engine, pictures(), 60.0, smoothing)
+        _measure(engine, pictures(), 60.0)
     engine.close()
 
 
@@ -64,5 +61,5 @@ def test_a_canvas_that_cannot_be_collected_ends_the_measurement(
     engine = FusedEngine("cpu", write_network(tmp_path / "tiny.onnx"), FusedSpec((96, 160), (96, 160)), slots=SLOTS)
     monkeypatch.setattr(engine, "collect", failing)
     with pytest.raises(InferenceFailed, match="gone"):
-        _measure(engine, itertools.repeat(np.zeros((96, 160, 3), np.uint8)), 60.0, "off")
+        _measure(engine, itertools.repeat(np.zeros((96, 160, 3), np.uint8)), 60.0)
     engine.close()

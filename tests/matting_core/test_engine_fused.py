@@ -1,8 +1,9 @@
-"""The fused graph's engine on the processor: slots, halves, what it refuses; and on a GPU where there is one."""
+"""The fused graph's engine on the processor: slots, smoothing, what it refuses; and on a GPU where there is one."""
 
 import queue
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -17,8 +18,10 @@ from matting_core.errors import EngineError, InferenceFailed, UsageError
 from matting_core.frames import FloatAlpha, Image
 from matting_core.fused_graph import build_fused
 from matting_core.fused_spec import FusedSpec
-from matting_core.preprocess import restore_alpha, to_blob
+from matting_core.preprocess import restore_alpha, shrink, to_blob
+from matting_core.stabilise_motion import MotionAware
 from tests.support.canvas import LEVELS, composed, largest_difference
+from tests.support.red_network import red_alpha, red_frame, write_red_network
 from tests.support.tiny_onnx import write_network
 
 MODEL = Path(__file__).parents[2] / "models" / "modnet_photographic.onnx"
@@ -28,8 +31,9 @@ SPEC = FusedSpec(SIZE, NETWORK, yuv=("nv12", "i420"))
 # What CUDA's provider has kernels for, of the types that the graph gives them (ONNX Runtime's OperatorKernels.md).
 CUDA_OPERATORS = """
 Abs Add And AveragePool BatchNormalization Cast Clip Concat Constant Conv Div Expand Floor Gather
-GlobalAveragePool GreaterOrEqual InstanceNormalization LessOrEqual MatMul Max Min Mul Pad ReduceMax ReduceMean
-ReduceMin Relu Reshape Resize Round Sigmoid Slice Split Squeeze Sub Transpose Unsqueeze
+GlobalAveragePool Greater GreaterOrEqual InstanceNormalization Less LessOrEqual MatMul Max Min Mul Or Pad
+ReduceMax ReduceMean ReduceMin ReduceSum Relu Reshape Resize Round Sigmoid Slice Split Squeeze Sub Transpose Unsqueeze
+Where
 """
 
 
@@ -48,9 +52,27 @@ def tiny_alpha(frame: Image) -> FloatAlpha:
     return alpha
 
 
-def canvas(engine: FusedEngine, slot: Slot, alpha: FloatAlpha | None = None) -> Image:
-    engine.compose(slot, alpha)
+def canvas(engine: FusedEngine, slot: Slot) -> Image:
+    engine.compose(slot)
     return engine.collect(slot).canvas
+
+
+def alpha_of(engine: FusedEngine, frame: Image) -> FloatAlpha:
+    """What the frame is composed with, at the network's size."""
+    slot = load(engine, frame)
+    engine.compose(slot)
+    alpha: FloatAlpha = slot.buffers["alpha"].download().copy()
+    engine.release(slot)
+    return alpha
+
+
+def shaky(seed: int, size: tuple[int, int] = SIZE) -> Image:
+    """A still person with a soft edge, as `write_red_network` sees one, in a still room, in the noise of a camera."""
+    matte = np.zeros(size, np.float32)
+    matte[size[0] // 3 :, size[1] // 4 : size[1] // 2] = 255
+    still = red_frame(np.rint(cv2.GaussianBlur(matte, (0, 0), 4)).astype(np.uint8), 5)
+    grain = np.random.default_rng(seed).normal(0, 1.0, still.shape)
+    return np.clip(np.rint(still + grain), 0, 255).astype(np.uint8)
 
 
 def load(engine: FusedEngine, frame: Image) -> Slot:
@@ -83,52 +105,74 @@ def test_frames_in_different_slots_do_not_meet(tiny: Path) -> None:
     engine.close()
 
 
-def test_smoothing_comes_between_the_halves(tiny: Path) -> None:
-    engine = FusedEngine("cpu", tiny, SPEC, smoothing=True)
+def test_it_smooths_frame_after_frame_as_motion_does(tmp_path: Path) -> None:
+    """Whatever slot they are in. A second slot's warm-up is no earlier frame, and after a reset there is none."""
+    engine = FusedEngine("cpu", write_red_network(tmp_path / "red.onnx"), replace(SPEC, smooth=True))
     background = noise(9)
     engine.set_background(background)
-    slot = load(engine, noise(1))
-    alpha, guide = engine.matte(slot)
-    np.testing.assert_allclose(alpha, tiny_alpha(noise(1)), rtol=1e-5)
-    np.testing.assert_array_equal(guide, noise(1))
-    np.testing.assert_array_equal(canvas(engine, slot, np.zeros_like(alpha)), background)
-    np.testing.assert_array_equal(canvas(engine, slot, np.ones_like(alpha)), noise(1))
-    assert 0.2 < float(alpha.mean()) < 0.8, "what matte gave is the caller's own"
-    with pytest.raises(ValueError, match="for a buffer of"):
-        engine.compose(slot, np.zeros((32, 32), np.float32))
-    with pytest.raises(InferenceFailed, match="not a matte"):
-        engine.compose(slot, np.full_like(alpha, np.nan))
+    for _ in range(2):
+        stabiliser = MotionAware()
+        waiting = load(engine, shaky(0))
+        for seed in range(12):
+            slot, waiting = waiting, load(engine, shaky(seed + 1))
+            smoothed = stabiliser.push(red_alpha(shaky(seed), NETWORK), shaky(seed), None)
+            assert smoothed is not None
+            made = canvas(engine, slot)
+            alpha = slot.buffers["alpha"].download()
+            np.testing.assert_allclose(alpha, smoothed[0], atol=1e-4)
+            expected = composed(shaky(seed), restore_alpha(alpha, *SIZE), background)
+            assert largest_difference(made, expected) <= LEVELS
+            engine.release(slot)
+        engine.release(waiting)
+        assert float(np.abs(alpha - red_alpha(shaky(11), NETWORK)).max()) > 2e-3, "which smoothing has changed"
+        engine.reset()
     engine.close()
 
 
-def test_a_new_background_reaches_every_slot(tiny: Path) -> None:
-    engine = FusedEngine("cpu", tiny, SPEC, smoothing=True)
-    nobody = np.zeros(NETWORK, np.float32)
+def test_what_is_no_matte_is_not_remembered(tmp_path: Path) -> None:
+    """Its alpha is the root of how dark the picture is: of one that is light it is none."""
+    network = write_network(tmp_path / "dark.onnx", ("ReduceMean", "Neg", "Sqrt"))
+    engine = FusedEngine("cpu", network, replace(SPEC, smooth=True))
+    light = np.full((*SIZE, 3), 200, np.uint8)
+    dark = [np.full((*SIZE, 3), level, np.uint8) for level in (40, 41, 40, 41)]
+    expected = [alpha_of(engine, frame) for frame in dark]
+    engine.reset()
+    found = []
+    for frame in dark:
+        found.append(alpha_of(engine, frame))
+        slot = load(engine, light)
+        with pytest.raises(InferenceFailed, match="not a matte"):
+            engine.compose(slot)
+        with pytest.raises(InferenceFailed, match="not been composed"):
+            engine.collect(slot)
+        engine.release(slot)
+    np.testing.assert_array_equal(found, expected)
+    engine.close()
+
+
+def test_a_new_background_reaches_every_slot(tmp_path: Path) -> None:
+    engine = FusedEngine("cpu", write_red_network(tmp_path / "red.onnx"), SPEC)
+    nobody = red_frame(np.zeros(SIZE, np.uint8), 1)
     for seed in (5, 6):
         engine.set_background(noise(seed))
-        slots = [load(engine, noise(1)), load(engine, noise(2))]
+        slots = [load(engine, nobody), load(engine, nobody)]
         for slot in slots:
-            engine.matte(slot)
-            np.testing.assert_array_equal(canvas(engine, slot, nobody), noise(seed))
+            np.testing.assert_array_equal(canvas(engine, slot), noise(seed))
             engine.release(slot)
     engine.close()
 
 
-def test_no_frame_is_composed_with_the_alpha_of_another(tiny: Path) -> None:
-    engine = FusedEngine("cpu", tiny, SPEC, smoothing=True, slots=1)
-    everyone = np.ones(NETWORK, np.float32)
+def test_a_frame_is_composed_once(tiny: Path) -> None:
+    engine = FusedEngine("cpu", tiny, SPEC, slots=1)
     slot = load(engine, noise(1))
-    engine.matte(slot)
-    engine.compose(slot, everyone)
-    with pytest.raises(InferenceFailed, match="not a matte"):
-        engine.compose(slot, np.full_like(everyone, np.nan))
-    with pytest.raises(InferenceFailed, match="not been composed"):
-        engine.collect(slot)
+    engine.compose(slot)
+    with pytest.raises(InferenceFailed, match="composed once"):
+        engine.compose(slot)
     engine.release(slot)
     with pytest.raises(ValueError, match="that nobody has"):
         engine.release(slot)
-    with pytest.raises(InferenceFailed, match="not been matted"):
-        engine.compose(load(engine, noise(2)))
+    with pytest.raises(InferenceFailed, match="composed once"):
+        engine.compose(slot)
     engine.close()
 
 
@@ -171,8 +215,6 @@ def test_a_frame_of_another_size_is_refused_and_its_slot_is_free_again(tiny: Pat
     with pytest.raises(ValueError, match="a background of shape"):
         engine.set_background(np.zeros((64, 64, 3), np.uint8))
     slot = load(engine, noise(1))
-    with pytest.raises(InferenceFailed, match="without its front half"):
-        engine.matte(slot)
     engine.close()
     with pytest.raises(InferenceFailed, match="is closed"):
         engine.compose(slot)
@@ -202,7 +244,7 @@ def test_without_onnx_it_says_what_to_install(tiny: Path, monkeypatch: pytest.Mo
 
 def test_nothing_is_left_that_a_gpu_could_not_run(tmp_path: Path) -> None:
     """Recording a CUDA graph allows no node on the processor: shapes are folded, and each operator has a kernel."""
-    spec = FusedSpec((720, 1280), (288, 512), yuv=("i420", "nv12"), half=True)
+    spec = FusedSpec((720, 1280), (288, 512), yuv=("i420", "nv12"), half=True, smooth=True)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     # Providers choose their nodes after these optimisations and before the others.
@@ -228,26 +270,50 @@ def test_tensorrt_keeps_its_engines_by_content_and_never_meets_the_processor(tmp
 @pytest.mark.parametrize("cuda_graph", [False, True])
 @pytest.mark.parametrize("half", [False, True])
 @pytest.mark.parametrize("size", [(360, 640), (1080, 1920)])
-def test_cuda_gives_the_compositors_canvas(cuda_graph: bool, half: bool, size: tuple[int, int]) -> None:
-    """Of one alpha. Frame after frame, since a recording is replayed with what the buffers hold then."""
+def test_cuda_gives_the_compositors_canvas(cuda_graph: bool, half: bool, size: tuple[int, int], tmp_path: Path) -> None:
+    """Frame after frame, since a recording is replayed with what the buffers hold then."""
     spec = FusedSpec(size, (288, 512), yuv=("nv12", "i420"), half=half)
-    engine = FusedEngine("cuda", MODEL, spec, smoothing=True, cuda_graph=cuda_graph)
+    engine = FusedEngine("cuda", write_red_network(tmp_path / "red.onnx"), spec, cuda_graph=cuda_graph)
     for seed in range(3):
         rng = np.random.default_rng(seed)
-        frame, background = (rng.integers(0, 256, (*size, 3), np.uint8) for _ in range(2))
-        alpha = cv2.GaussianBlur(rng.random(spec.network).astype(np.float32), (0, 0), 1.0 + seed)
-        alpha = np.clip((alpha - 0.5) * 8 + 0.5, 0, 1)
+        background = rng.integers(0, 256, (*size, 3), np.uint8)
+        matte = cv2.GaussianBlur(rng.random(size).astype(np.float32), (0, 0), 3.0 + seed)
+        frame = red_frame(np.clip((matte - 0.5) * 6000 + 128, 0, 255).astype(np.uint8), seed)
         engine.set_background(background)
         slot = load(engine, frame)
-        engine.matte(slot)
-        engine.compose(slot, alpha)
+        engine.compose(slot)
         composite = engine.collect(slot)
-        restored = restore_alpha(alpha, *size)
+        restored = restore_alpha(red_alpha(frame, spec.network), *size)
         assert largest_difference(composite.canvas, composed(frame, restored, background)) <= LEVELS
         np.testing.assert_array_equal(composite.canvas[restored == 255], frame[restored == 255])
         np.testing.assert_array_equal(composite.canvas[restored == 0], background[restored == 0])
         converted = cv2.cvtColor(composite.canvas, cv2.COLOR_BGR2YUV_I420)
         assert largest_difference(composite.yuv["i420"], converted) <= 1
+        engine.release(slot)
+    engine.close()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("cuda_graph", [False, True])
+@pytest.mark.parametrize("half", [False, True])
+def test_cuda_smooths_as_motion_does(cuda_graph: bool, half: bool, tmp_path: Path) -> None:
+    """Over two slots. In float16 the network's alpha is rounded to a quarter of a level."""
+    size, network = (1080, 1920), (288, 512)
+    spec = FusedSpec(size, network, half=half, smooth=True)
+    engine = FusedEngine("cuda", write_red_network(tmp_path / "red.onnx"), spec, cuda_graph=cuda_graph)
+    background = np.random.default_rng(9).integers(0, 256, (*size, 3), np.uint8)
+    engine.set_background(background)
+    stabiliser = MotionAware()
+    waiting = load(engine, shaky(0, size))
+    for seed in range(8):
+        slot, waiting = waiting, load(engine, shaky(seed + 1, size))
+        frame = shaky(seed, size)
+        smoothed = stabiliser.push(red_alpha(frame, network), shrink(frame, network), None)
+        assert smoothed is not None
+        made = canvas(engine, slot)
+        alpha = slot.buffers["alpha"].download()
+        np.testing.assert_allclose(alpha, smoothed[0], atol=2e-3 if half else 1e-4)
+        assert largest_difference(made, composed(frame, restore_alpha(alpha, *size), background)) <= LEVELS
         engine.release(slot)
     engine.close()
 
@@ -260,9 +326,7 @@ def test_cuda_finds_the_processors_alpha(half: bool) -> None:
     assert portrait is not None
     frame = cv2.resize(portrait, (640, 360), interpolation=cv2.INTER_AREA)
     mattes = []
-    for engine in (FusedEngine("cuda", MODEL, spec, smoothing=True), FusedEngine("cpu", MODEL, spec, smoothing=True)):
-        mattes.append(engine.matte(load(engine, frame)))  # type: ignore[arg-type]
+    for engine in (FusedEngine("cuda", MODEL, spec), FusedEngine("cpu", MODEL, spec)):
+        mattes.append(alpha_of(engine, frame))  # type: ignore[arg-type]
         engine.close()
-    (alpha, guide), (expected, small) = mattes
-    np.testing.assert_array_equal(guide, small)
-    assert float(np.abs(alpha - expected).mean()) < (1e-3 if half else 1e-6)
+    assert float(np.abs(mattes[0] - mattes[1]).mean()) < (1e-3 if half else 1e-6)

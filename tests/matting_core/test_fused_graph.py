@@ -10,11 +10,12 @@ import pytest
 
 from matting_core.engine import MattingEngine, create_engine
 from matting_core.errors import EngineError, ModelError
-from matting_core.frames import Array, FloatAlpha, Image
+from matting_core.frames import Alpha, Array, Image
 from matting_core.fused_graph import build_fused
 from matting_core.fused_spec import FusedSpec
 from matting_core.preprocess import network_size, restore_alpha, shrink, to_blob
 from tests.support.canvas import LEVELS, composed, largest_difference
+from tests.support.red_network import red_alpha, red_frame, write_red_network
 from tests.support.tiny_onnx import write_network
 
 ROOT = Path(__file__).parents[2]
@@ -22,12 +23,19 @@ MODEL = ROOT / "models" / "modnet_photographic.onnx"
 SIZES = [(360, 640), (720, 1280), (480, 848)]
 
 
-def run(model: onnx.ModelProto, **inputs: Array) -> dict[str, Array]:
+def session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
     onnx.checker.check_model(model)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return dict(zip((value.name for value in session.get_outputs()), session.run(None, inputs), strict=True))
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def answers(fused: onnxruntime.InferenceSession, **inputs: Array) -> dict[str, Array]:
+    return dict(zip((value.name for value in fused.get_outputs()), fused.run(None, inputs), strict=True))
+
+
+def run(model: onnx.ModelProto, **inputs: Array) -> dict[str, Array]:
+    return answers(session(model), **inputs)
 
 
 @pytest.fixture(scope="module")
@@ -50,17 +58,12 @@ def noise(*shape: int) -> Image:
 def test_the_whole_way_is_that_of_opencv(size: tuple[int, int], engine: MattingEngine) -> None:
     network = network_size(*size, 512)
     frame, background = portrait(*size), noise(*size, 3)
-    small = shrink(frame, network)
-    alpha = engine.predict(to_blob(small))
-
-    front = run(build_fused(MODEL, FusedSpec(size, network), "front"), frame=frame)
-    np.testing.assert_array_equal(front["guide"], small)
-    assert float(np.abs(front["alpha"] - alpha).max()) < 1e-4
-    np.testing.assert_allclose(front["health"], [alpha.min(), alpha.max(), alpha.mean()], atol=1e-4)
+    alpha = engine.predict(to_blob(shrink(frame, network)))
 
     spec = FusedSpec(size, network, yuv=("i420", "nv12"))
     whole = run(build_fused(MODEL, spec), frame=frame, background=background)
-    np.testing.assert_array_equal(whole["alpha"], front["alpha"])
+    assert float(np.abs(whole["alpha"] - alpha).max()) < 1e-4
+    np.testing.assert_allclose(whole["health"], [alpha.min(), alpha.max(), alpha.mean()], atol=1e-4)
     expected = composed(frame, restore_alpha(alpha, *size), background)
     assert largest_difference(whole["canvas"], expected) <= LEVELS
     assert 0.2 < float((whole["canvas"] == frame).all(axis=2).mean()) < 0.9, "a person before a background"
@@ -75,32 +78,36 @@ def test_the_whole_way_is_that_of_opencv(size: tuple[int, int], engine: MattingE
     np.testing.assert_array_equal(whole["nv12"][height:].reshape(height // 2, width // 2, 2), np.dstack([blue, red]))
 
 
-def mattes(size: tuple[int, int]) -> dict[str, FloatAlpha]:
-    """Alpha at the network's size that tries every branch of decontamination."""
+def mattes(size: tuple[int, int]) -> dict[str, Alpha]:
+    """Such that each branch of decontamination is tried."""
     rng = np.random.default_rng(3)
-    ramp = np.tile(np.linspace(0, 1, size[1], dtype=np.float32), (size[0], 1))
-    speck = np.zeros(size, np.float32)
-    speck[100:103, 200:203] = 0.7
+    ramp = np.tile(np.rint(np.linspace(0, 255, size[1])).astype(np.uint8), (size[0], 1))
+    speck = np.zeros(size, np.uint8)
+    speck[100:106, 200:206] = 178
+    noise = rng.integers(0, 256, size, np.uint8)
     return {
         "ramp": ramp,
-        "noise": rng.random(size).astype(np.float32),
-        "soft noise": cv2.GaussianBlur(rng.random(size).astype(np.float32), (0, 0), 3),
+        "noise": noise,
+        "soft noise": np.rint(cv2.GaussianBlur(noise.astype(np.float32), (0, 0), 3)).astype(np.uint8),
         "speck": speck,
-        "nobody": np.zeros(size, np.float32),
-        "only person": np.ones(size, np.float32),
-        "half of each": np.full(size, 0.5, np.float32),  # neither person nor room anywhere
+        "nobody": np.zeros(size, np.uint8),
+        "only person": np.full(size, 255, np.uint8),
+        "half of each": np.full(size, 128, np.uint8),  # neither person nor room anywhere
     }
 
 
 @pytest.mark.parametrize("size", [*SIZES, (242, 430), (288, 512), (241, 427)])
 @pytest.mark.parametrize("decontaminate", [True, False])
-def test_the_back_half_composes_any_matte_as_the_compositor_does(size: tuple[int, int], decontaminate: bool) -> None:
-    network = (288, 512)
-    frame, background = noise(*size, 3), noise(*size, 3)[::-1].copy()
-    back = build_fused(MODEL, FusedSpec(size, network, decontaminate=decontaminate), "back")
-    for name, alpha in mattes(network).items():
-        restored = restore_alpha(alpha, *size)
-        canvas = run(back, frame=frame, alpha=alpha, background=background)["canvas"]
+def test_any_matte_is_composed_as_the_compositor_does(
+    size: tuple[int, int], decontaminate: bool, tmp_path: Path
+) -> None:
+    network, background = (288, 512), noise(*size, 3)
+    red = write_red_network(tmp_path / "red.onnx")
+    fused = session(build_fused(red, FusedSpec(size, network, decontaminate=decontaminate)))
+    for index, (name, matte) in enumerate(mattes(size).items()):
+        frame = red_frame(matte, index)
+        restored = restore_alpha(red_alpha(frame, network), *size)
+        canvas = answers(fused, frame=frame, background=background)["canvas"]
         expected = composed(frame, restored, background, decontaminate)
         assert largest_difference(canvas, expected) <= LEVELS, name
         np.testing.assert_array_equal(canvas[restored == 0], background[restored == 0])
@@ -111,22 +118,20 @@ def test_half_precision_changes_alpha_little_and_its_ends_not_at_all(tmp_path: P
     """The network in fp16 between float32 ends. On this provider its sums are not those of a GPU, its weights are."""
     size, network = (360, 640), (288, 512)
     frame = portrait(*size)
-    model = build_fused(MODEL, FusedSpec(size, network, half=True), "front")
+    model = build_fused(MODEL, FusedSpec(size, network, half=True))
     kinds = {tensor.data_type for tensor in model.graph.initializer if tensor.name.startswith("network/")}
     assert onnx.TensorProto.FLOAT16 in kinds
-    front = run(model, frame=frame)
-    assert front["alpha"].dtype == np.float32
-    difference = np.abs(front["alpha"] - engine.predict(to_blob(front["guide"])))
+    alpha = run(model, frame=frame, background=frame)["alpha"]
+    assert alpha.dtype == np.float32
+    difference = np.abs(alpha - engine.predict(to_blob(shrink(frame, network))))
     assert 0 < float(difference.mean()) < 2e-3
 
 
 def test_a_small_network_of_free_size_is_taken_too(tmp_path: Path) -> None:
     tiny = write_network(tmp_path / "tiny.onnx")
     frame, size = noise(96, 128, 3), (96, 128)
-    front = run(build_fused(tiny, FusedSpec(size, (96, 128)), "front"), frame=frame)
-    expected = 1 / (1 + np.exp(-to_blob(frame).mean(axis=1)))[0]
-    np.testing.assert_allclose(front["alpha"], expected, rtol=1e-5)
-    np.testing.assert_array_equal(front["guide"], frame)
+    alpha = run(build_fused(tiny, FusedSpec(size, (96, 128))), frame=frame, background=frame)["alpha"]
+    np.testing.assert_allclose(alpha, 1 / (1 + np.exp(-to_blob(frame).mean(axis=1)))[0], rtol=1e-5)
 
 
 def test_what_cannot_be_built_is_said(tmp_path: Path) -> None:
