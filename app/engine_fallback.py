@@ -77,7 +77,7 @@ class EngineFallback:
         """
         assert self._last_error is not None, "it failed"
         name = predictor.engine.name
-        predictor.engine.close()
+        predictor.close()
         self._failures = 0
         if name in self._left:
             self._left = self._left[self._left.index(name) + 1 :]

@@ -8,10 +8,12 @@ from app.settings import Settings
 from matting_core.arithmetic import Way
 from matting_core.engine import MattingEngine, Network
 from matting_core.engine_names import GPU_ENGINES
+from matting_core.engine_recorded import RecordedEngine
 from matting_core.errors import EngineError, MattecamError
 from matting_core.model_store import ModelStore
 from matting_core.predictor import Predictor
 from matting_core.presets import Preset
+from matting_core.whole_frame import WholeFrame
 
 MEND_MEMORY = "Close other programs, or choose a lighter preset."
 
@@ -58,7 +60,8 @@ class EngineStart:
         except Exception as error:
             raise _cannot_start(plan.engine, error) from error
         try:
-            predictor = Predictor(engine, preset, settings.smoothing)
+            whole = WholeFrame(engine.name, engine.model) if isinstance(engine, RecordedEngine) else None
+            predictor = Predictor(engine, preset, settings.smoothing, whole)
             width, height = self.size
             predictor.warm_up(height, width)
         except BaseException as error:

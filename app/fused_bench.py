@@ -134,6 +134,7 @@ def bench_fused(source: str, size: str, seconds: float, preset: str, engine: str
     for smoothing in ("off", "motion"):
         runner = FusedEngine(name, model, replace(spec, smooth=smoothing == "motion"), slots=SLOTS)
         try:
+            runner.record()  # before other threads use the GPU
             runner.set_background(behind)
             for fps in (0, CAMERA_FPS):
                 images = itertools.cycle(read_pictures(source, size))

@@ -19,7 +19,7 @@ from matting_core.buffers import Recycler
 from matting_core.engine import create_engine
 from matting_core.errors import InferenceFailed, MattecamError
 from matting_core.fit import fit_frame
-from matting_core.frames import Frame, MattedFrame
+from matting_core.frames import Behind, Frame, MattedFrame
 from matting_core.pillarbox import on_canvas, placed_size
 from matting_core.predictor import Predictor
 from matting_core.preprocess import input_size
@@ -55,8 +55,9 @@ class MattingStage:
         stats: StatsRecorder,
         engine_factory: EngineFactory = create_engine,
         avoid: tuple[str, ...] = (),
+        behind: Callable[[], Behind | None] = lambda: None,
     ) -> None:
-        """avoid: engines that hung and must not be started."""
+        """avoid: engines that hung and must not be started. behind: on what frames are laid now, if it is known."""
         self._settings = settings
         self._size = size
         self._inbox = inbox
@@ -68,6 +69,8 @@ class MattingStage:
         self._preparation = Preparation()
         self._arrays = Recycler()
         self._avoid = avoid
+        self._behind = behind
+        self._whole = False
         self.pulse = Pulse()
         self.engine_name = ""
         self._last_taken: Frame | None = None
@@ -81,7 +84,7 @@ class MattingStage:
         fallback = EngineFallback(self._starter, self._board, settings.engine, self._avoid)
         self._plan, predictor = fallback.start(live_preset(settings.preset))
         if stopping.is_set():  # another took over while this one loaded: what it says is of no more interest
-            predictor.engine.close()
+            predictor.close()
             return
         self._announce(predictor)
         self._plan = self._starter.plan(self._plan.preset, self._plan.engine, predictor.engine.name)
@@ -111,7 +114,7 @@ class MattingStage:
         finally:
             self._drop()
             self._loader.close()
-            predictor.engine.close()
+            predictor.close()
 
     def _costs(self, presets: Sequence[Preset]) -> list[float]:
         return self._starter.costs(presets, self._plan.engine, self.engine_name)
@@ -141,10 +144,10 @@ class MattingStage:
         if ready is None:
             return predictor
         if loading != wanted or ready.warm != self._starter.size[::-1]:
-            ready.engine.close()  # the user, an engine that failed meanwhile or a camera that was turned was quicker
+            ready.close()  # the user, an engine that failed meanwhile or a camera that was turned was quicker
             return predictor
         self._drop()
-        predictor.engine.close()
+        predictor.close()
         self._plan = wanted
         self._announce(ready)
         self._board.clear("preset")
@@ -197,8 +200,9 @@ class MattingStage:
             lap = self._stats.lap()
             fitted = fit_frame(frame.image, *size, settings.mirror, self._arrays)
             lap("fit")
+            behind = self._behind() if size == self._size else None
             with self.pulse:
-                matted = predictor.predict(Frame(fitted, frame.captured_at, frame.index), lap)
+                matted = predictor.predict(Frame(fitted, frame.captured_at, frame.index), lap, behind)
             if matted is not None and size != self._size:
                 matted = on_canvas(matted, *self._size, self._arrays)
                 lap("place")
@@ -209,10 +213,13 @@ class MattingStage:
         except Exception as error:
             raise InferenceFailed(f"Matting a frame failed ({type(error).__name__}: {error}).") from error
         spent_s = time.monotonic() - began_s
-        self._preparation.ask(predictor, size)
+        self._preparation.ask(predictor, size, behind)
         self._control.matted(spent_s, predictor.engine.name, settings, self._loader.loading is not None)
         if matted is None or stopping.is_set():
             return 0  # who comes back late, having been given up, leaves nothing
+        whole, self._whole = self._whole, matted.laid is not None
+        if whole != self._whole:
+            self._stats.begin_anew()  # it goes through other stages now
         self._stats.count("matted")
         self._outbox.put(matted)
         return 1

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from app.memory import give_back
 from matting_core.arithmetic import Way
 from matting_core.errors import EngineError, MattecamError
+from matting_core.frames import Behind
+from matting_core.fused_spec import FusedSpec
 from matting_core.predictor import Predictor
 from matting_core.presets import Preset
+
+_Asked = tuple[Predictor, tuple[int, int], FusedSpec | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +32,19 @@ class Preparation:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._asked: tuple[Predictor, tuple[int, int]] | None = None
-        self._next: tuple[Predictor, tuple[int, int]] | None = None
+        self._asked: _Asked | None = None
+        self._next: _Asked | None = None
         self._running = False
 
-    def ask(self, predictor: Predictor, size: tuple[int, int]) -> None:
-        """Prepare for frames of size (width, height), unless that was the last thing asked for. Once a frame."""
-        if self._asked == (predictor, size):
+    def ask(self, predictor: Predictor, size: tuple[int, int], behind: Behind | None = None) -> None:
+        """Prepare for frames of size (width, height) on that background, unless that was asked for last. Once a
+        frame.
+        """
+        asked = (predictor, size, predictor.whole_spec(behind))
+        if self._asked == asked:
             return
         with self._lock:
-            self._asked = self._next = (predictor, size)
+            self._asked = self._next = asked
             if self._running:
                 return
             self._running = True
@@ -49,8 +56,8 @@ class Preparation:
                 if self._next is None:
                     self._running = False
                     return
-                (predictor, (width, height)), self._next = self._next, None
-            predictor.prepare(height, width)
+                (predictor, (width, height), spec), self._next = self._next, None
+            predictor.prepare(height, width, spec)
 
 
 class NetworkLoader:
@@ -92,7 +99,7 @@ class NetworkLoader:
             self._thread.join()
         self._thread = self.loading = None
         if self._ready is not None:
-            self._ready.engine.close()
+            self._ready.close()
             self._ready = None
 
     def _load(self, plan: Plan) -> None:

@@ -25,7 +25,7 @@ from matting_core.buffers import Recycler
 from matting_core.composite import Compositor, Edges
 from matting_core.errors import MediaError
 from matting_core.fit import within
-from matting_core.frames import Alpha, Image, MattedFrame
+from matting_core.frames import Alpha, Behind, Image, MattedFrame
 from matting_core.pictures import write_image
 
 log = logging.getLogger(__name__)
@@ -84,6 +84,8 @@ class OutputStage:
         self._newest_canvas: Image | None = None
         self._newest_alpha: Alpha | None = None
         self._newest_on: Background | None = None  # what stands behind the person there; nothing on a slate
+        self.behind: Behind | None = None
+        """What frames are laid on now, if that is one still picture and no edge control is set. Any thread may ask."""
         self._shows_room = False
         self._preview_at_s = 0.0
         self._preview_space = self._space_made = PREVIEW_SPACE
@@ -149,6 +151,7 @@ class OutputStage:
         sinks.refresh(self._settings())  # again, for the time of the wait; to open a device takes a while
         settings = self._settings()  # again: who left 'none' meanwhile is not seen once more
         background = self._backgrounds.current(settings)
+        self._note_behind(background, settings)
         now_s = time.monotonic()
         self._due_s = max(self._due_s + PERIOD / settings.output_fps, now_s - LATE / settings.output_fps)
         fresh = isinstance(item, MattedFrame)
@@ -172,19 +175,20 @@ class OutputStage:
     def _show(self, sinks: Sinks, settings: Settings, background: Background, matted: MattedFrame, fresh: bool) -> None:
         now_s = time.monotonic()
         lap = self._stats.lap()
-        behind = background.render(matted, now_s, self._canvas)
-        lap("background")
         spec = self._backgrounds.spec
-        alpha: Alpha | None = None
+        canvas, used = self._canvas, matted.alpha
         self._note_room(spec == "none")
-        if self._shows_room:
-            np.copyto(self._canvas, matted.frame.image)
+        if matted.laid is not None and matted.laid.behind is self.behind:
+            canvas = matted.laid.canvas
         else:
-            edges = Edges(settings.edge_shift, settings.edge_feather, settings.light_wrap, settings.decontaminate)
-            used = self._compositor.render(matted, behind, edges, self._canvas)
-            alpha = used if spec == "transparent" else None
-        lap("composite")
-        self._send(sinks, self._canvas, alpha, now_s)
+            behind = background.render(matted, now_s, canvas)
+            lap("background")
+            if self._shows_room:
+                np.copyto(canvas, matted.frame.image)
+            else:
+                used = self._compositor.render(matted, behind, _edges(settings), canvas)
+            lap("composite")
+        self._send(sinks, canvas, used if spec == "transparent" else None, now_s)
         self._newest_on = background
         lap("send")
         if fresh:
@@ -192,7 +196,7 @@ class OutputStage:
             self._stats.latency((time.monotonic() - matted.frame.captured_at) * 1e3)
         else:
             self._stats.count("repeated")
-        self._make_preview(self._canvas, matted if settings.split_view else None)
+        self._make_preview(canvas, matted if settings.split_view else None)
         lap("preview")
 
     def _send_slate(self, sinks: Sinks) -> None:
@@ -210,6 +214,18 @@ class OutputStage:
         sinks.send(canvas, alpha, now_s, slate, (lambda: False) if slate else self._withheld)
         self._newest_canvas, self._newest_alpha = canvas, alpha
         self._stats.count("sent")
+
+    def _note_behind(self, background: Background | None, settings: Settings) -> None:
+        """The same Behind as before, for as long as nothing about it changes."""
+        picture = None if background is None else background.still
+        if picture is None or _edges(settings) != Edges(decontaminate=settings.decontaminate):
+            self.behind = None
+        elif (
+            self.behind is None
+            or self.behind.picture is not picture
+            or self.behind.decontaminate != settings.decontaminate
+        ):
+            self.behind = Behind(picture, settings.decontaminate)
 
     def _note_room(self, shown: bool) -> None:
         """Whether the next canvas shows the room; a preview of one that did is not kept for later."""
@@ -237,3 +253,7 @@ class OutputStage:
         left, right = before.columns or (0, canvas.shape[1])
         scale = seen.shape[1] / canvas.shape[1]
         self._preview = Preview(small, self._size, seen, seen[:, round(left * scale) : round(right * scale)])
+
+
+def _edges(settings: Settings) -> Edges:
+    return Edges(settings.edge_shift, settings.edge_feather, settings.light_wrap, settings.decontaminate)

@@ -26,7 +26,7 @@ from app.virtual_camera import VirtualCameraOutput
 from app.worker import Worker
 from matting_core.engine import create_engine
 from matting_core.errors import OutputError, StageFailed
-from matting_core.frames import MattedFrame
+from matting_core.frames import Behind, MattedFrame
 
 log = logging.getLogger(__name__)
 
@@ -144,6 +144,11 @@ class Pipeline:
         space: (width, height) in pixels of where it is drawn; the next previews just fit in it.
         """
         return self._output.take_preview(space)
+
+    @property
+    def behind(self) -> Behind | None:
+        """What the output lays frames on now, if that is one still picture and no edge control is set."""
+        return self._output.behind
 
     def status(self) -> Status:
         """Everything there is to say, in one immutable snapshot."""

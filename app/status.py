@@ -37,8 +37,8 @@ class Stats:
 
     captured = dropped_unmatted + matted + failed + those in flight (at most 2); matted = dropped_unsent + shown +
     those in flight (at most 1); sent = shown + repeated + slates. Times in milliseconds; latency is from capture to
-    the end of send. stages: a StageTimes by stage name (capture, fit, preprocess, infer, stabilise, alpha, place,
-    background, composite, send, preview).
+    the end of send. stages: a StageTimes by stage name (capture, fit, preprocess, infer, stabilise, alpha, whole,
+    place, background, composite, send, preview).
     """
 
     captured: int = 0

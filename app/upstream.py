@@ -55,6 +55,7 @@ class Upstream:
             stats,
             parts.create_engine,
             avoid,
+            lambda: pipeline.behind,
         )
         bodies = {"capture": capture.run, "matting": self._matting.run}
         self._failed = pipeline.failed

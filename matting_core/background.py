@@ -24,6 +24,8 @@ class Background(Protocol):
 
     animated: bool
     """True where it changes by itself, without a new frame."""
+    still: Image | None
+    """The picture that `render` always answers with, if it is one for all frames; never written."""
 
     def render(self, matted: MattedFrame, at_s: float, canvas: Image) -> Image:
         """The picture behind `matted` at that monotonic time: uint8 of the frame's size, valid until the next call.
@@ -44,6 +46,7 @@ class StillBackground:
     animated = False
 
     def __init__(self, picture: Image) -> None:
+        self.still: Image | None = picture
         self._picture = picture
 
     def render(self, matted: MattedFrame, at_s: float, canvas: Image) -> Image:
@@ -61,6 +64,7 @@ class BlurBackground:
     """
 
     animated = False
+    still: Image | None = None
 
     def __init__(self, strength: int, height: int) -> None:
         self._sigma = strength * height / 720
@@ -78,6 +82,7 @@ class RoomBackground:
     """The room as it is, for the choice 'none' only."""
 
     animated = False
+    still: Image | None = None
 
     def render(self, matted: MattedFrame, at_s: float, canvas: Image) -> Image:
         """See Background.render."""
@@ -104,6 +109,7 @@ class VideoBackground:
     """A looped video at its own pace, by the times given to `render`."""
 
     animated = True
+    still: Image | None = None
 
     def __init__(self, loop: PictureLoop) -> None:
         self._loop = loop

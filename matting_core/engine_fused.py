@@ -30,7 +30,7 @@ from matting_core.fused_spec import STATE, FusedSpec, YuvFormat, fresh_mood
 from matting_core.matte_check import is_matte
 
 ENGINES = ("cuda", "tensorrt", "cpu")
-_WARM_UPS = 3  # kernels are chosen, the CUDA graph is recorded, and it is replayed
+_WARM_UPS = 3  # ONNX Runtime runs a graph once or twice before it records and replays it
 
 
 @dataclass(slots=True)
@@ -50,20 +50,23 @@ class Slot:
 class Composite:
     """A finished frame, in the slot's arrays: the caller's until the slot is released.
 
-    canvas: uint8 H×W×3 BGR. yuv: uint8 H·3/2×W by format.
+    canvas: uint8 H×W×3 BGR. yuv: uint8 H·3/2×W by format. matte: uint8 H×W, alpha as it was blended, if asked for.
     """
 
     canvas: Image
     yuv: dict[YuvFormat, Alpha]
+    matte: Alpha | None
 
 
 class FusedEngine:
     """Frames in, canvases out, on one device, by 'cuda', 'tensorrt' or, to check the others, 'cpu'.
 
     load → compose → collect → release. Three threads may share the work, each on a slot of its own: one loads and sets
-    the background, the one that built the engine composes (a recording belongs to its thread), one collects. Smoothing
-    takes the frames in the order in which they are composed. Where anything fails, no canvas is given: the caller shows
-    a slate.
+    the background, one composes, one collects. Smoothing takes the frames in the order in which they are composed.
+    Where anything fails, no canvas is given: the caller shows a slate.
+
+    A CUDA graph belongs to the thread that composes, which records it in each slot's first runs. Nothing else may use
+    the GPU meanwhile: see `record`.
     """
 
     def __init__(
@@ -78,7 +81,7 @@ class FusedEngine:
     ) -> None:
         """slots: frames at once. cache: where TensorRT keeps its engines, by default the user's cache.
 
-        Builds the graph, and runs every slot before it returns. Raises EngineError, ModelError.
+        Builds the graph and runs it once, on any thread. Raises EngineError, ModelError, InferenceFailed.
         """
         if name not in ENGINES:
             raise UsageError(f"The fused graph does not run on '{name}'.", f"Choose one of: {', '.join(ENGINES)}.")
@@ -94,8 +97,18 @@ class FusedEngine:
         self._state: dict[str, DeviceBuffer] = {}
         self._free: queue.SimpleQueue[Slot] = queue.SimpleQueue()
         for slot in [self._make_slot(index) for index in range(slots)]:
-            self._warm_up(slot)
+            self._run(slot, recorded=False)  # to choose kernels is what takes its time
             self._free.put(slot)
+        self.reset()
+
+    def record(self) -> None:
+        """Run all slots until they replay a recording; none may be in use. Raises InferenceFailed."""
+        for slot in [self._free.get() for _ in range(self._free.qsize())]:
+            try:
+                for _ in range(_WARM_UPS):
+                    self._run(slot)
+            finally:
+                self._free.put(slot)
         self.reset()
 
     def reset(self) -> None:
@@ -155,7 +168,8 @@ class FusedEngine:
             raise InferenceFailed("A frame that has not been composed cannot be collected.")
         with _inference():
             yuv = {name: slot.buffers[name].download() for name in dict.fromkeys(self.spec.yuv)}
-            return Composite(slot.buffers["canvas"].download(), yuv)
+            matte = slot.buffers["matte"].download() if self.spec.matte else None
+            return Composite(slot.buffers["canvas"].download(), yuv, matte)
 
     def close(self) -> None:
         """Free the device. Safe to call twice."""
@@ -163,13 +177,13 @@ class FusedEngine:
         while not self._free.empty():
             self._free.get_nowait()
 
-    def _run(self, slot: Slot) -> None:
+    def _run(self, slot: Slot, recorded: bool = True) -> None:
         if self._session is None:
             raise InferenceFailed(f"The fused {self.name} engine is closed.")
         options = self._ort.RunOptions()
         if self._captures:
             # Addresses are part of a recording, so each slot has its own.
-            options.add_run_config_entry("gpu_graph_id", str(slot.index + 1))
+            options.add_run_config_entry("gpu_graph_id", str(slot.index + 1) if recorded else "-1")
         with _inference():
             self._session.run_with_iobinding(slot.binding, options)
             _check_health(slot.buffers["health"].download())
@@ -204,11 +218,6 @@ class FusedEngine:
             device = "cuda" if self.name in NVIDIA else "cpu"
             buffers[value.name] = DeviceBuffer(self._ort, device, tuple(value.shape), TYPES[value.type])
         return buffers[value.name]
-
-    def _warm_up(self, slot: Slot) -> None:
-        """Before any other thread uses the device: what others do there would spoil a recording."""
-        for _ in range(_WARM_UPS):
-            self._run(slot)
 
 
 def _build(model: Path, spec: FusedSpec) -> bytes:

@@ -30,13 +30,12 @@ log = logging.getLogger(__name__)
 CHECKED = 4
 """Runs that are computed both ways: ONNX Runtime runs a session once or twice before it records and replays it."""
 CHECK_FIRST, CHECK_LAST = 8, 512
-"""Frames until it is first tried, and at most between tries, each twice as long as the one before: where nobody is to
-be seen it cannot be told."""
+"""Frames until it is first tried, and at most between tries."""
 FARTHEST = 0.01
 """Mean |α| by which a recording may differ there; float16 is at most 10⁻³ off."""
 
 ALONE_S = 20.0
-_ALONE = threading.Lock()
+ALONE = threading.Lock()
 """Held by who has CUDA lay out memory or give it back, and by who records: a recording fails where another thread does
 either."""
 
@@ -51,28 +50,26 @@ class RecordedEngine(OnnxRuntimeEngine):
     """
 
     def __init__(self, name: str, model: Path) -> None:
-        with _alone(EngineError(f"The GPU is still busy with another {name} engine.", "Choose another engine.")):
+        with alone(EngineError(f"The GPU is still busy with another {name} engine.", "Choose another engine.")):
             super().__init__(name, model)
-        self._model = model
+        self.model = model
         self._laid_out: set[Size] = set()
-        self._frames = 0
         self._recording: _Recording | None = None
 
     def prepare(self, size: Size) -> None:
         """See MattingEngine.prepare."""
-        with _ALONE:
+        with ALONE:
             if self._session is None:
                 return
             try:
-                self._recording = _Recording(self.name, self._model, size, self._frames)
+                self._recording = _Recording(self.name, self.model, size)
             except Exception as error:  # of ONNX, of its runtime, of memory: frames go on without
-                log.info("%s is not recorded: %s", self._model.name, first_line(error))
+                log.info("%s is not recorded: %s", self.model.name, first_line(error))
             if self._session is None:  # closed meanwhile
                 self._recording = None
 
     def predict(self, blob: Blob) -> FloatAlpha:
         """See MattingEngine.predict."""
-        self._frames += 1
         alpha = self._replayed(blob)
         return self._plain(blob) if alpha is None else alpha
 
@@ -84,7 +81,7 @@ class RecordedEngine(OnnxRuntimeEngine):
     def _plain(self, blob: Blob) -> FloatAlpha:
         if _size(blob) in self._laid_out:
             return super().predict(blob)
-        with _alone(InferenceFailed("The GPU is still busy with another engine.")):
+        with alone(InferenceFailed("The GPU is still busy with another engine.")):
             alpha = super().predict(blob)
         self._laid_out.add(_size(blob))
         return alpha
@@ -98,7 +95,7 @@ class RecordedEngine(OnnxRuntimeEngine):
             if recording.proven or self._prove(recording, blob):
                 return recording.replay(blob)
         except _Unfit as error:
-            log.warning("the recording of %s is given up: %s", self._model.name, error)
+            log.warning("the recording of %s is given up: %s", self.model.name, error)
             self._recording = None
         return None
 
@@ -107,40 +104,59 @@ class RecordedEngine(OnnxRuntimeEngine):
 
         _Unfit if not. Raises InferenceFailed where the file's own fails.
         """
-        due = self._frames >= recording.check_at and recording.size in self._laid_out
-        if not due or not _ALONE.acquire(blocking=False):
+        due = recording.tries.due() and recording.size in self._laid_out
+        if not due or not ALONE.acquire(blocking=False):
             return False
         try:
-            recording.check_at, recording.pause = self._frames + recording.pause, min(2 * recording.pause, CHECK_LAST)
+            recording.tries.tried()
             pair = [(seen, self._plain(seen)) for seen in (blob, np.ascontiguousarray(blob[..., ::-1]))]
-            if _distance(pair[0][1], pair[1][1]) < 3 * FARTHEST:
+            if distance(pair[0][1], pair[1][1]) < 3 * FARTHEST:
                 return False
             for seen, expected in pair * (CHECKED // 2):
-                distance = _distance(recording.replay(seen), expected)
-                if distance > FARTHEST:
-                    raise _Unfit(f"Its mattes are {distance:.3f} from those of the file.")
+                off = distance(recording.replay(seen), expected)
+                if off > FARTHEST:
+                    raise _Unfit(f"Its mattes are {off:.3f} from those of the file.")
         finally:
-            _ALONE.release()
+            ALONE.release()
         recording.proven = True
         return True
 
 
 @contextlib.contextmanager
-def _alone(otherwise: MattecamError) -> Iterator[None]:
+def alone(otherwise: MattecamError) -> Iterator[None]:
     """With exclusive use of the GPU's memory; raises `otherwise` if another thread, perhaps hung, holds it too long."""
-    if not _ALONE.acquire(timeout=ALONE_S):
+    if not ALONE.acquire(timeout=ALONE_S):
         raise otherwise
     try:
         yield
     finally:
-        _ALONE.release()
+        ALONE.release()
+
+
+class Tries:
+    """When to try whether something is fit for use: each pause is twice as long as the one before, for where nobody is
+    to be seen it cannot be told.
+    """
+
+    def __init__(self) -> None:
+        self._left = self._pause = CHECK_FIRST
+
+    def due(self) -> bool:
+        """Whether to try now. Asked once a frame."""
+        self._left -= 1
+        return self._left <= 0
+
+    def tried(self) -> None:
+        """Not again for a while."""
+        self._left, self._pause = self._pause, min(2 * self._pause, CHECK_LAST)
 
 
 def _size(blob: Blob) -> Size:
     return blob.shape[2], blob.shape[3]
 
 
-def _distance(one: FloatAlpha, other: FloatAlpha) -> float:
+def distance(one: FloatAlpha, other: FloatAlpha) -> float:
+    """Mean |Δα|."""
     return float(np.abs(one - other).mean())
 
 
@@ -151,16 +167,13 @@ class _Recording:
     fails where others lay out memory meanwhile, is made by ONNX Runtime in the first calls of `replay`.
     """
 
-    def __init__(self, name: str, model: Path, size: Size, frames: int) -> None:
-        """frames: how many were computed before.
-
-        Raises whatever the packages onnx and onnxruntime do, and ImportError without the former.
-        """
+    def __init__(self, name: str, model: Path, size: Size) -> None:
+        """Raises whatever the packages onnx and onnxruntime do, and ImportError without the former."""
         from matting_core.fused_network import load_network, network_names
 
         self.size = size
         self.proven = False
-        self.check_at, self.pause = frames + CHECK_FIRST, CHECK_FIRST
+        self.tries = Tries()
         self._ort = prepare_onnxruntime(name)
         network = load_network(model, size, half=True)
         source, matte = network_names(network)

@@ -28,6 +28,25 @@ class Frame:
     index: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Behind:
+    """A still picture to lay frames on, with no edge control but decontamination.
+
+    picture: uint8 H×W×3 BGR of the canvas' size, never written. decontaminate: as in `composite.Edges`.
+    """
+
+    picture: Image
+    decontaminate: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Laid:
+    """What the Compositor would make of a matted frame on `behind`. canvas: uint8 H×W×3 BGR, never written."""
+
+    canvas: Image
+    behind: Behind
+
+
 @dataclass(frozen=True, slots=True)
 class MattedFrame:
     """A frame together with its own alpha, never another frame's.
@@ -35,12 +54,14 @@ class MattedFrame:
     alpha: uint8 H×W of the frame's own height and width; 0 background, 255 person. half: uint8 ⌈H/2⌉×⌈W/2⌉×3 BGR,
     `preprocess.halve` of the frame's image where the matting made it, so that nobody makes it twice; never written.
     columns: from where to before where the camera's own picture lies, if something lies beside it (`pillarbox.py`).
+    laid: its composite, where a GPU has made that, too (`whole_frame.py`).
     """
 
     frame: Frame
     alpha: Alpha
     half: Image | None = None
     columns: tuple[int, int] | None = None
+    laid: Laid | None = None
 
     def __post_init__(self) -> None:
         if self.alpha.shape != self.frame.image.shape[:2]:

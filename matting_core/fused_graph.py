@@ -37,7 +37,8 @@ def build_fused(model: Path, spec: FusedSpec) -> onnx.ModelProto:
 
     Outputs: alpha: float32 h×w in [0, 1] at the network's size, as it is composed. health: float32 3, the least,
     greatest and mean alpha of the network, so that what is no matte can be told without reading it. canvas: uint8 H×W×3
-    BGR. i420, nv12: uint8 H·3/2×W, BT.601 in limited range. With smoothing also those of STATE.
+    BGR. If asked, matte: uint8 H×W, alpha as it is blended; i420, nv12: uint8 H·3/2×W, BT.601 in limited range. With
+    smoothing also those of STATE.
 
     Raises EngineError for sizes it cannot serve, ModelError for a file that is no matting network.
     """
@@ -117,7 +118,12 @@ class _Fused:
     def compose(self) -> None:
         """frame, alpha at the network's size and background → canvas, and its YUV forms."""
         g, size = self.graph, self.spec.size
-        matte = g.cast(self._restore("alpha"), self._wide)
+        restored = self._restore("alpha")
+        if self.spec.matte:
+            self._give(
+                "matte", g.reshape(g.cast(restored, TensorProto.UINT8), size, name="matte"), size, TensorProto.UINT8
+            )
+        matte = g.cast(restored, self._wide)
         unit = g.add("Div", matte, self._number(255))
         colour = self._foreground(matte, unit) if self.spec.decontaminate else self._frame
         behind = self._planes("background", size)

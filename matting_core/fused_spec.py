@@ -19,7 +19,7 @@ class FusedSpec:
 
     size: (height, width) of frame, background and canvas. network: that of the network's input, multiples of 32.
     yuv: sink formats to give beside the canvas; these need even sides. half: the network in float16. smooth: with
-    `MotionAware`'s smoothing.
+    `MotionAware`'s smoothing. matte: give alpha at the frame's size, too.
     """
 
     size: tuple[int, int]
@@ -28,6 +28,7 @@ class FusedSpec:
     yuv: tuple[YuvFormat, ...] = ()
     half: bool = False
     smooth: bool = False
+    matte: bool = False
 
 
 def fresh_mood() -> Array:

@@ -6,10 +6,12 @@ import numpy as np
 
 from matting_core.buffers import Recycler
 from matting_core.engine import MattingEngine, checked_predict, try_empty
-from matting_core.frames import Alpha, Frame, Image, MattedFrame
-from matting_core.preprocess import first_half, network_size, restore_alpha, shrink, to_blob
+from matting_core.frames import Alpha, Behind, FloatAlpha, Frame, Image, MattedFrame
+from matting_core.fused_spec import FusedSpec
+from matting_core.preprocess import Blob, first_half, network_size, restore_alpha, shrink, to_blob
 from matting_core.presets import Preset
 from matting_core.stabilise import make_stabiliser
+from matting_core.whole_frame import WholeFrame
 
 STILL_SCALES = (1.0, 1.25)
 """A single picture has time: its matte is the mean over the preset's size and one a quarter larger."""
@@ -23,10 +25,17 @@ def no_lap(_stage: str) -> None:
 
 
 class Predictor:
-    """Mattes a sequence of frames with one engine and preset. Used on one thread."""
+    """Mattes a sequence of frames with one engine and preset. Used on one thread.
 
-    def __init__(self, engine: MattingEngine, preset: Preset, smoothing: str = "off") -> None:
+    whole: what runs all stages of a frame at once, where the engine's device can.
+    """
+
+    def __init__(
+        self, engine: MattingEngine, preset: Preset, smoothing: str = "off", whole: WholeFrame | None = None
+    ) -> None:
         self.engine = engine
+        self._whole = whole
+        self._prepared: tuple[int, int] | None = None
         self.preset = preset
         self.smoothing = smoothing
         self._stabiliser = make_stabiliser(smoothing)
@@ -39,9 +48,20 @@ class Predictor:
         try_empty(self.engine, network_size(height, width, self.preset.long_side))
         self.warm = (height, width)
 
-    def prepare(self, height: int, width: int) -> None:
-        """`MattingEngine.prepare` for frames of height × width; on any thread."""
-        self.engine.prepare(network_size(height, width, self.preset.long_side))
+    def prepare(self, height: int, width: int, spec: FusedSpec | None = None) -> None:
+        """`MattingEngine.prepare` for frames of height × width, and `WholeFrame.prepare`; on any one thread."""
+        if self._prepared != (height, width):
+            self._prepared = (height, width)
+            self.engine.prepare(network_size(height, width, self.preset.long_side))
+        if spec is not None and self._whole is not None:
+            self._whole.prepare(spec)
+
+    def whole_spec(self, behind: Behind | None) -> FusedSpec | None:
+        """What is to be prepared for frames on that background to be run as a whole; None where they cannot be."""
+        if self._whole is None or behind is None:
+            return None
+        height, width = behind.picture.shape[:2]
+        return self._whole.spec(network_size(height, width, self.preset.long_side), behind, self.smoothing)
 
     def set_smoothing(self, smoothing: str) -> None:
         """Change the stabiliser; the new one starts without a past."""
@@ -52,12 +72,28 @@ class Predictor:
     def reset(self) -> None:
         """Forget earlier frames, after a gap or a cut."""
         self._stabiliser.reset()
+        if self._whole is not None:
+            self._whole.reset()
 
-    def predict(self, frame: Frame, lap: Lap = no_lap) -> MattedFrame | None:
+    def close(self) -> None:
+        """Close the engine. Safe to call twice."""
+        self.engine.close()
+        if self._whole is not None:
+            self._whole.close()
+
+    def predict(self, frame: Frame, lap: Lap = no_lap, behind: Behind | None = None) -> MattedFrame | None:
         """The frame with its alpha; with OFD the previous frame with its own, and None for the first.
 
+        behind: of the frame's size, what it is likely to be laid on, so that it may be `MattedFrame.laid` already.
         Raises InferenceFailed, after which earlier frames are forgotten.
         """
+        spec = self.whole_spec(behind)
+        if self._whole is not None and behind is not None and spec is not None:
+            laid = self._whole.compose(frame, behind, spec)
+            if laid is not None:
+                self._stabiliser.reset()
+                lap("whole")
+                return laid
         height, width = frame.image.shape[:2]
         size = network_size(height, width, self.preset.long_side)
         half = first_half(frame.image, size, self._arrays)
@@ -70,6 +106,10 @@ class Predictor:
             self.reset()
             raise
         lap("infer")
+        if self._whole is not None:
+            self._whole.reset()
+            if behind is not None and spec is not None:
+                self._whole.prove(frame, behind, spec, alpha, lambda: self._alpha_of_mirrored(blob))
         settled = self._stabiliser.push(alpha, small, (frame, half))
         lap("stabilise")
         if settled is None:
@@ -79,6 +119,9 @@ class Predictor:
         matted = MattedFrame(owner, restore_alpha(alpha, height, width, self._arrays), half)
         lap("alpha")
         return matted
+
+    def _alpha_of_mirrored(self, blob: Blob) -> FloatAlpha:
+        return checked_predict(self.engine, np.ascontiguousarray(blob[..., ::-1]))
 
 
 def matte_still(engine: MattingEngine, preset: Preset, image: Image) -> Alpha:

@@ -100,6 +100,7 @@ def _stages() -> dict[str, str]:
         "infer": translate("Statistics", "Infer"),
         "stabilise": translate("Statistics", "Stabilise"),
         "alpha": translate("Statistics", "Alpha"),
+        "whole": translate("Statistics", "Whole frame"),
         "place": translate("Statistics", "Place"),
         "background": translate("Statistics", "Background"),
         "composite": translate("Statistics", "Composite"),

@@ -21,7 +21,7 @@ from matting_core.fused_spec import FusedSpec
 from matting_core.preprocess import restore_alpha, shrink, to_blob
 from matting_core.stabilise_motion import MotionAware
 from tests.support.canvas import LEVELS, composed, largest_difference
-from tests.support.red_network import red_alpha, red_frame, write_red_network
+from tests.support.plain_networks import red_alpha, red_frame, write_red_network
 from tests.support.tiny_onnx import write_network
 
 MODEL = Path(__file__).parents[2] / "models" / "modnet_photographic.onnx"

@@ -15,7 +15,7 @@ from matting_core.fused_graph import build_fused
 from matting_core.fused_spec import FusedSpec
 from matting_core.preprocess import network_size, restore_alpha, shrink, to_blob
 from tests.support.canvas import LEVELS, composed, largest_difference
-from tests.support.red_network import red_alpha, red_frame, write_red_network
+from tests.support.plain_networks import red_alpha, red_frame, write_red_network
 from tests.support.tiny_onnx import write_network
 
 ROOT = Path(__file__).parents[2]

@@ -1,0 +1,233 @@
+"""Frames run as a whole: the same canvases as stage by stage, only after a proof, and never after a failure."""
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from matting_core.engine_fused import Composite, FusedEngine
+from matting_core.engine_recorded import ALONE, CHECK_FIRST, RecordedEngine
+from matting_core.errors import InferenceFailed
+from matting_core.frames import Behind, Frame, Image, MattedFrame
+from matting_core.predictor import Predictor
+from matting_core.preprocess import restore_alpha
+from matting_core.presets import Preset
+from matting_core.stabilise_motion import MotionAware
+from matting_core.whole_frame import WholeFrame
+from tests.support.canvas import LEVELS, composed, largest_difference
+from tests.support.plain_networks import red_alpha, red_frame, write_red_network
+
+SIZE, NETWORK = (96, 128), (96, 128)
+PRESET = Preset("made up", 128)
+
+
+def picture(seed: int) -> Image:
+    return np.random.default_rng(seed).integers(0, 256, (*SIZE, 3), np.uint8)
+
+
+def filmed(index: int) -> Frame:
+    """A person on the left, with a soft edge that trembles."""
+    matte = np.tile(np.clip(255 - 12 * np.abs(np.arange(SIZE[1]) - 40.0), 0, 255), (SIZE[0], 1))
+    grain = np.random.default_rng(index).normal(0, 0.7, (*SIZE, 3))
+    seen = np.clip(red_frame(np.rint(matte).astype(np.uint8), 3) + grain, 0, 255).astype(np.uint8)
+    return Frame(seen, index / 30, index)
+
+
+class Live:
+    """A predictor with a WholeFrame on the processor, and frames for it."""
+
+    def __init__(self, network: Path, smoothing: str = "motion") -> None:
+        self.whole = WholeFrame("cpu", network)
+        self.predictor = Predictor(RecordedEngine("cpu", network), PRESET, smoothing, self.whole)
+        self.index = 0
+
+    def next(self, behind: Behind | None) -> MattedFrame:
+        self.index += 1
+        matted = self.predictor.predict(filmed(self.index), behind=behind)
+        assert matted is not None
+        return matted
+
+    def prepare(self, behind: Behind) -> None:
+        self.predictor.prepare(*SIZE, self.predictor.whole_spec(behind))
+
+    def settle(self, behind: Behind) -> MattedFrame:
+        """The frame by which the whole has taken over, if it is to."""
+        self.prepare(behind)
+        for _ in range(CHECK_FIRST):
+            assert self.next(behind).laid is None, "nothing is used before its proof"
+        return self.next(behind)
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Path:
+    return write_red_network(tmp_path / "red.onnx")
+
+
+@pytest.fixture
+def live(network: Path) -> Iterator[Live]:
+    made = Live(network)
+    yield made
+    made.predictor.close()
+    made.predictor.close()
+    assert not ALONE.locked()
+
+
+@pytest.mark.parametrize("decontaminate", [True, False])
+def test_it_makes_what_the_stages_make(live: Live, decontaminate: bool) -> None:
+    behind = Behind(picture(1), decontaminate)
+    assert live.next(behind).laid is None
+    live.settle(behind)
+    live.predictor.reset()
+    stabiliser = MotionAware()
+    for _ in range(6):
+        matted = live.next(behind)
+        frame = filmed(live.index)
+        smoothed = stabiliser.push(red_alpha(frame.image, NETWORK), frame.image, None)
+        assert smoothed is not None
+        assert matted.frame.index == frame.index
+        assert largest_difference(matted.alpha, restore_alpha(smoothed[0], *SIZE)) <= 1
+        assert matted.laid is not None
+        assert matted.laid.behind is behind
+        expected = composed(frame.image, matted.alpha, behind.picture, decontaminate)
+        assert largest_difference(matted.laid.canvas, expected) <= LEVELS
+
+
+def test_what_it_gave_is_the_callers_own(live: Live) -> None:
+    behind = Behind(picture(1), True)
+    first = live.settle(behind)
+    assert first.laid is not None
+    kept = first.laid.canvas.copy(), first.alpha.copy()
+    for _ in range(3):
+        live.next(behind)
+    np.testing.assert_array_equal(first.laid.canvas, kept[0])
+    np.testing.assert_array_equal(first.alpha, kept[1])
+
+
+def test_another_picture_is_taken_at_once_and_other_arithmetic_after_a_new_proof(live: Live) -> None:
+    live.settle(Behind(picture(1), True))
+    other = Behind(picture(2), True)
+    matted = live.next(other)
+    assert matted.laid is not None
+    room = matted.alpha == 0
+    assert room.any()
+    np.testing.assert_array_equal(matted.laid.canvas[room], other.picture[room])
+    plain = Behind(picture(2), False)
+    assert live.next(plain).laid is None
+    assert live.settle(plain).laid is not None
+    assert live.next(other).laid is None, "what was ready for that is gone"
+
+
+def test_without_a_still_picture_and_with_a_delay_frames_go_stage_by_stage(live: Live) -> None:
+    behind = Behind(picture(1), True)
+    assert live.settle(behind).laid is not None
+    assert live.next(None).laid is None
+    assert live.next(behind).laid is not None
+    live.predictor.set_smoothing("ofd")
+    assert live.predictor.predict(filmed(90), behind=behind) is None, "the first frame waits"
+    assert live.next(behind).laid is None
+    assert live.predictor.whole_spec(behind) is None
+
+
+def test_smoothing_begins_anew_on_either_side(live: Live) -> None:
+    """Earlier frames of the other side may be long gone."""
+    behind = Behind(picture(1), True)
+    live.settle(behind)
+    for _ in range(5):
+        live.next(behind)
+    apart = live.next(None)
+    np.testing.assert_array_equal(apart.alpha, restore_alpha(red_alpha(filmed(live.index).image, NETWORK), *SIZE))
+    again = live.next(behind)
+    assert again.laid is not None
+    np.testing.assert_array_equal(again.alpha, restore_alpha(red_alpha(filmed(live.index).image, NETWORK), *SIZE))
+
+
+def raw(engine: FusedEngine, composite: Composite) -> Composite:
+    """Shows the room in the person's place and the other way round."""
+    assert composite.matte is not None
+    return replace(composite, matte=255 - composite.matte)
+
+
+def room_in_a_corner(engine: FusedEngine, composite: Composite) -> Composite:
+    canvas = composite.canvas.copy()
+    canvas[-1, -1] ^= 1
+    return replace(composite, canvas=canvas)
+
+
+def other_colours(engine: FusedEngine, composite: Composite) -> Composite:
+    assert composite.matte is not None
+    canvas = composite.canvas.copy()
+    canvas[composite.matte > 0] //= 2
+    return replace(composite, canvas=canvas)
+
+
+def stuck() -> Callable[[FusedEngine, Composite], Composite]:
+    first: list[Composite] = []
+
+    def same(engine: FusedEngine, composite: Composite) -> Composite:
+        assert composite.matte is not None
+        first.append(Composite(composite.canvas.copy(), {}, composite.matte.copy()))
+        return first[0]
+
+    return same
+
+
+@pytest.mark.parametrize("fault", [raw, room_in_a_corner, other_colours, stuck()])
+def test_what_makes_other_canvases_is_not_used(
+    fault: Callable[[FusedEngine, Composite], Composite], live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collect = FusedEngine.collect
+    monkeypatch.setattr(FusedEngine, "collect", lambda self, slot: fault(self, collect(self, slot)))
+    behind = Behind(picture(1), True)
+    assert live.settle(behind).laid is None
+    for _ in range(3 * CHECK_FIRST):
+        assert live.next(behind).laid is None
+
+
+def test_after_a_failure_it_is_not_used_again_and_the_frame_is_matted_all_the_same(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise InferenceFailed("The GPU is gone.")
+
+    behind = Behind(picture(1), True)
+    live.settle(behind)
+    with monkeypatch.context() as patched:
+        patched.setattr(FusedEngine, "compose", failing)
+        assert live.next(behind).laid is None
+    live.prepare(behind)
+    for _ in range(2 * CHECK_FIRST):
+        assert live.next(behind).laid is None
+
+
+def test_where_nobody_is_seen_it_has_to_wait_for_its_proof(live: Live) -> None:
+    behind, nobody = Behind(picture(1), True), red_frame(np.zeros(SIZE, np.uint8), 1)
+    live.prepare(behind)
+    for index in range(2 * CHECK_FIRST):
+        matted = live.predictor.predict(Frame(nobody, index / 30, index), behind=behind)
+        assert matted is not None
+        assert matted.laid is None
+    assert any(live.next(behind).laid is not None for _ in range(4 * CHECK_FIRST))
+
+
+def test_without_the_package_onnx_frames_go_stage_by_stage(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matting_core.fused_graph", None)
+    assert live.settle(Behind(picture(1), True)).laid is None
+
+
+def test_what_is_ready_only_after_the_end_is_dropped(network: Path) -> None:
+    live = Live(network)
+    live.predictor.close()
+    live.prepare(Behind(picture(1), True))
+    assert live.whole._ready is None
+
+
+def test_a_background_that_comes_back_needs_no_new_graph(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    behind = Behind(picture(1), True)
+    live.settle(behind)
+    live.next(None)
+    monkeypatch.setattr("matting_core.whole_frame.FusedEngine", None)  # so that nothing can be made
+    live.prepare(behind)
+    assert live.next(behind).laid is not None
