@@ -40,7 +40,7 @@ class Preparation:
         """Prepare for frames of size (width, height) on that background, unless that was asked for last. Once a
         frame.
         """
-        asked = (predictor, size, predictor.whole_spec(behind))
+        asked = (predictor, size, predictor.whole_spec(size[::-1], behind))
         if self._asked == asked:
             return
         with self._lock:

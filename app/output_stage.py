@@ -85,7 +85,8 @@ class OutputStage:
         self._newest_alpha: Alpha | None = None
         self._newest_on: Background | None = None  # what stands behind the person there; nothing on a slate
         self.behind: Behind | None = None
-        """What frames are laid on now, if that is one still picture and no edge control is set. Any thread may ask."""
+        """What frames are laid on now, if a GPU can be told. Any thread may ask."""
+        self._behind_of: tuple[Background | None, bool] = (None, False)
         self._shows_room = False
         self._preview_at_s = 0.0
         self._preview_space = self._space_made = PREVIEW_SPACE
@@ -217,15 +218,13 @@ class OutputStage:
 
     def _note_behind(self, background: Background | None, settings: Settings) -> None:
         """The same Behind as before, for as long as nothing about it changes."""
-        picture = None if background is None else background.still
-        if picture is None or _edges(settings) != Edges(decontaminate=settings.decontaminate):
-            self.behind = None
-        elif (
-            self.behind is None
-            or self.behind.picture is not picture
-            or self.behind.decontaminate != settings.decontaminate
-        ):
-            self.behind = Behind(picture, settings.decontaminate)
+        neutral = _edges(settings) == Edges(decontaminate=settings.decontaminate)
+        key = (background, settings.decontaminate) if neutral else (None, False)
+        if key == self._behind_of:
+            return
+        self._behind_of = key
+        still, blur = (background.still, background.blur) if neutral and background is not None else (None, 0.0)
+        self.behind = None if still is None and not blur else Behind(still, blur, settings.decontaminate)
 
     def _note_room(self, shown: bool) -> None:
         """Whether the next canvas shows the room; a preview of one that did is not kept for later."""

@@ -147,7 +147,7 @@ class Pipeline:
 
     @property
     def behind(self) -> Behind | None:
-        """What the output lays frames on now, if that is one still picture and no edge control is set."""
+        """What the output lays frames on now, if a GPU can be told."""
         return self._output.behind
 
     def status(self) -> Status:

@@ -26,6 +26,8 @@ class Background(Protocol):
     """True where it changes by itself, without a new frame."""
     still: Image | None
     """The picture that `render` always answers with, if it is one for all frames; never written."""
+    blur: float
+    """The σ of the Gaussian, in pixels, that it sees the room under; 0 if it is no blur."""
 
     def render(self, matted: MattedFrame, at_s: float, canvas: Image) -> Image:
         """The picture behind `matted` at that monotonic time: uint8 of the frame's size, valid until the next call.
@@ -44,6 +46,7 @@ class StillBackground:
     """One picture of the canvas' size: an image file or a plain colour."""
 
     animated = False
+    blur = 0.0
 
     def __init__(self, picture: Image) -> None:
         self.still: Image | None = picture
@@ -67,12 +70,12 @@ class BlurBackground:
     still: Image | None = None
 
     def __init__(self, strength: int, height: int) -> None:
-        self._sigma = strength * height / 720
+        self.blur = strength * height / 720
         self._buffers = Buffers()
 
     def render(self, matted: MattedFrame, at_s: float, canvas: Image) -> Image:
         """See Background.render."""
-        return blurred_room(matted.frame.image, matted.alpha, self._sigma, canvas, self._buffers, matted.half)
+        return blurred_room(matted.frame.image, matted.alpha, self.blur, canvas, self._buffers, matted.half)
 
     def close(self) -> None:
         """Nothing to free."""
@@ -82,6 +85,7 @@ class RoomBackground:
     """The room as it is, for the choice 'none' only."""
 
     animated = False
+    blur = 0.0
     still: Image | None = None
 
     def render(self, matted: MattedFrame, at_s: float, canvas: Image) -> Image:
@@ -109,6 +113,7 @@ class VideoBackground:
     """A looped video at its own pace, by the times given to `render`."""
 
     animated = True
+    blur = 0.0
     still: Image | None = None
 
     def __init__(self, loop: PictureLoop) -> None:

@@ -137,7 +137,7 @@ class FusedEngine:
             slot.stage = "loaded"
             with _inference():
                 slot.buffers["frame"].load(frame)
-                if slot.background != self._backgrounds:
+                if slot.background != self._backgrounds and not self.spec.blur:
                     slot.buffers["background"].load(self._background)
                     slot.background = self._backgrounds
         except BaseException:

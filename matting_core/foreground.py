@@ -19,7 +19,7 @@ from matting_core.runs import Floats, Runs, all_runs
 
 PERSON = (153, 255)  # alpha of the pixels whose colours stand for the person: mixed ones carry the room's colour
 ROOM = (0, 102)  # and for the room
-_EMPTY_ROOM = (0, 12)  # what a blurred room is made of: a rim would show in it
+EMPTY_ROOM = (0, 12)  # what a blurred room is made of: a rim would show in it
 FAR = (9, 9)  # box at a sixteenth: 144 pixels, for places with nothing of the kind in the 8 pixels of the near average
 FAR_WEIGHT = 0.03
 GLOBAL_WEIGHT = 1e-4
@@ -106,13 +106,11 @@ def blurred_room(
         raise ValueError(f"sigma is {sigma}, not above 0")
     buffers = buffers or Buffers()
     bgra = _with_weight(_halve(image, "half", buffers) if half is None else half, buffers)
-    room = _select(bgra, _halve(alpha, "half alpha", buffers), _EMPTY_ROOM, buffers)
+    room = _select(bgra, _halve(alpha, "half alpha", buffers), EMPTY_ROOM, buffers)
     everyone = cv2.mean(room)  # before the reduction rounds a small window to nothing
-    sigma /= 2
-    while sigma >= 2 * _BLUR_STEP and min(room.shape[:2]) > 1:
-        room, sigma = _halve(room, f"room {room.shape[0]}", buffers), sigma / 2
-    # Averaging down and interpolating up blur by half a reduced pixel themselves.
-    sigma = max(sigma * sigma - 0.25, 0.1) ** 0.5
+    halvings, sigma = reduced_blur(sigma, room.shape)
+    for _ in range(halvings):
+        room = _halve(room, f"room {room.shape[0]}", buffers)
     weighted, near = (buffers.get(name, room.shape, np.float32) for name in ("weighted", "near"))
     np.copyto(weighted, room)
     cv2.GaussianBlur(weighted, (0, 0), sigma, dst=near)
@@ -124,6 +122,17 @@ def blurred_room(
         out = np.empty_like(image)
     cv2.resize(small, alpha.shape[::-1], dst=out, interpolation=cv2.INTER_LINEAR)
     return out
+
+
+def reduced_blur(sigma: float, half: tuple[int, ...]) -> tuple[int, float]:
+    """How often a room at `half_size` (height, width) is halved to be blurred by `sigma` pixels of the full size, and
+    the Gaussian's σ there.
+    """
+    halvings, sigma, size = 0, sigma / 2, half
+    while sigma >= 2 * _BLUR_STEP and min(size[:2]) > 1:
+        halvings, sigma, size = halvings + 1, sigma / 2, half_size(size)
+    # Averaging down and interpolating up blur by half a reduced pixel themselves.
+    return halvings, max(sigma * sigma - 0.25, 0.1) ** 0.5
 
 
 def _halve(image: Array, name: str, buffers: Buffers) -> Array:

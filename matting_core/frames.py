@@ -30,12 +30,14 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Behind:
-    """A still picture to lay frames on, with no edge control but decontamination.
+    """What frames are laid on, where that is one still picture or a blurred room, and no edge control is set but one.
 
-    picture: uint8 H×W×3 BGR of the canvas' size, never written. decontaminate: as in `composite.Edges`.
+    picture: uint8 H×W×3 BGR of the canvas' size, never written; or None, and blur is the Gaussian's σ in pixels.
+    decontaminate: as in `composite.Edges`.
     """
 
-    picture: Image
+    picture: Image | None
+    blur: float
     decontaminate: bool
 
 

@@ -2,8 +2,8 @@
 
 frame → preprocess → network → smoothing → alpha at full size → decontaminate → blend → canvas (and I420 or NV12). Each
 stage is the one of `preprocess`, `stabilise_motion`, `foreground` and `composite`, with the same constants and
-rounding; the tests hold them side by side. Edge controls other than decontamination, a blurred room and other
-smoothing stay with the Compositor.
+rounding; the tests hold them side by side. Edge controls other than decontamination, and other smoothing, stay with the
+stages.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ from matting_core import foreground as rule
 from matting_core.errors import EngineError
 from matting_core.frames import half_size
 from matting_core.fused_network import OPSET, load_network, network_names
-from matting_core.fused_ops import GraphWriter, area, bilinear, box_mean, halve, linear, shrink
+from matting_core.fused_ops import GraphWriter, area, area_mean, bilinear, box_mean, gaussian, halve, linear, shrink
 from matting_core.fused_smoothing import smooth, state_shapes
 from matting_core.fused_spec import STATE, FusedSpec
 from matting_core.preprocess import SURE
@@ -33,7 +33,8 @@ _YUV_UNIT = 1 << 20
 def build_fused(model: Path, spec: FusedSpec) -> onnx.ModelProto:
     """The graph.
 
-    Inputs: frame, background: uint8 H×W×3 BGR. With smoothing also memory and mood (`fused_smoothing`).
+    Inputs: frame, and unless the room is blurred background: uint8 H×W×3 BGR. With smoothing also memory and mood
+    (`fused_smoothing`).
 
     Outputs: alpha: float32 h×w in [0, 1] at the network's size, as it is composed. health: float32 3, the least,
     greatest and mean alpha of the network, so that what is no matte can be told without reading it. canvas: uint8 H×W×3
@@ -80,15 +81,15 @@ class _Fused:
     def __init__(self, spec: FusedSpec) -> None:
         self.spec = spec
         self.graph = GraphWriter()
-        picture = (*spec.size, 3)
-        self.inputs = [_value(name, picture, TensorProto.UINT8) for name in ("frame", "background")]
+        pictures = ("frame",) if spec.blur else ("frame", "background")
+        self.inputs = [_value(name, (*spec.size, 3), TensorProto.UINT8) for name in pictures]
         self.outputs: list[onnx.ValueInfoProto] = []
         self.opset = OPSET
         self.ir_version = 8  # of operator set 18
         self._wide = TensorProto.FLOAT16 if spec.half else TensorProto.FLOAT
         self._kind = np.dtype(np.float16 if spec.half else np.float32)
         self._frame = self._planes("frame", spec.size)
-        self._halved = ""
+        self._halved = self._halved_matte = ""
 
     def matte(self, network: onnx.ModelProto) -> None:
         """frame → alpha at the network's size, smoothed if asked, and the health of what the network gave."""
@@ -116,7 +117,7 @@ class _Fused:
         return smooth(self.graph, alpha, guide, self.spec.network)
 
     def compose(self) -> None:
-        """frame, alpha at the network's size and background → canvas, and its YUV forms."""
+        """frame, alpha at the network's size and what stands behind → canvas, and its YUV forms."""
         g, size = self.graph, self.spec.size
         restored = self._restore("alpha")
         if self.spec.matte:
@@ -126,7 +127,7 @@ class _Fused:
         matte = g.cast(restored, self._wide)
         unit = g.add("Div", matte, self._number(255))
         colour = self._foreground(matte, unit) if self.spec.decontaminate else self._frame
-        behind = self._planes("background", size)
+        behind = self._room(matte) if self.spec.blur else self._planes("background", size)
         blend = g.add("Mul", g.add("Sub", colour, behind), unit)
         canvas = g.add("Round", g.add("Add", blend, behind))
         self._give_picture("canvas", canvas, size)
@@ -191,29 +192,61 @@ class _Fused:
         """
         g = self.graph
         half = half_size(self.spec.size)
-        picture, alpha = (halve(g, values, half) for values in (self._half(), halve(g, matte, self.spec.size)))
-        lowest, highest = (g.add(what, alpha, keepdims=1) for what in ("ReduceMin", "ReduceMax"))
-        least, most = np.array([rule.PERSON, rule.ROOM], np.float32).T.reshape(2, 2, 1, 1, 1)
-        lower, upper = g.add("Min", highest, g.constant(least)), g.add("Max", lowest, g.constant(most))
-        inside = g.add("And", g.add("GreaterOrEqual", alpha, lower), g.add("LessOrEqual", alpha, upper))
-        full = g.constant(np.full((1, 1, *half_size(half)), 255, np.float32))
-        picture = g.add("Concat", picture, full, axis=1)
-        selected = g.add("Mul", picture, g.cast(inside, TensorProto.FLOAT))
-        averages = self._averages(selected, half_size(half))
+        picture, alpha = (halve(g, values, half) for values in (self._half(), self._half_matte(matte)))
+        quarter = half_size(half)
+        averages = self._averages(self._select(picture, alpha, (rule.PERSON, rule.ROOM), quarter), quarter)
         person, room = g.split(averages, [1, 1], axis=0)
         return [*g.split(person, [3, 1], axis=1), *g.split(room, [3, 1], axis=1)]
 
+    def _half_matte(self, matte: str) -> str:
+        """`preprocess.halve` of the alpha, float32; made once."""
+        if not self._halved_matte:
+            self._halved_matte = halve(self.graph, matte, self.spec.size)
+        return self._halved_matte
+
+    def _select(self, picture: str, alpha: str, kinds: tuple[tuple[int, int], ...], size: tuple[int, int]) -> str:
+        """`foreground._select`, of each kind as a picture of a batch: N×4×h×w, of a picture of that size, float32."""
+        g = self.graph
+        lowest, highest = (g.add(what, alpha, keepdims=1) for what in ("ReduceMin", "ReduceMax"))
+        least, most = np.array(kinds, np.float32).T.reshape(2, -1, 1, 1, 1)
+        lower, upper = g.add("Min", highest, g.constant(least)), g.add("Max", lowest, g.constant(most))
+        inside = g.add("And", g.add("GreaterOrEqual", alpha, lower), g.add("LessOrEqual", alpha, upper))
+        full = g.constant(np.full((1, 1, *size), 255, np.float32))
+        return g.add("Mul", g.add("Concat", picture, full, axis=1), g.cast(inside, TensorProto.FLOAT))
+
     def _averages(self, selected: str, size: tuple[int, int]) -> str:
         """`foreground._plate`: averaged colours of the selected pixels, near ones first, then far, then all."""
-        g = self.graph
+        g, eighth = self.graph, half_size(size)
         near = halve(g, selected, size)
-        sparse = halve(g, near, half_size(size))
-        everyone = g.add("ReduceMean", selected, g.constant(np.array([2, 3], np.int64)), keepdims=1)
+        far = self._far(halve(g, near, eighth), self._everyone(selected), half_size(eighth))
+        return g.add("Add", near, bilinear(g, far, eighth))
+
+    def _everyone(self, selected: str) -> str:
+        """The mean over a picture."""
+        return self.graph.add("ReduceMean", selected, self.graph.constant(np.array([2, 3], np.int64)), keepdims=1)
+
+    def _far(self, sparse: str, everyone: str, size: tuple[int, int]) -> str:
+        """`foreground._far`, of pictures of that size."""
+        g = self.graph
         spread = g.add("Mul", everyone, g.number(rule.GLOBAL_WEIGHT))
-        far = g.add("Add", box_mean(g, sparse, rule.FAR[0]), spread)
-        far_weight = g.slice(far, {1: (3, 4, 1)})
-        far = g.add("Mul", far, g.add("Div", g.number(255 * rule.FAR_WEIGHT), far_weight))
-        return g.add("Add", near, bilinear(g, far, half_size(size)))
+        far = g.add("Add", box_mean(g, sparse, rule.FAR[0], size), spread)
+        share = g.add("Div", g.number(255 * rule.FAR_WEIGHT), g.slice(far, {1: (3, 4, 1)}))
+        return g.add("Mul", far, share)
+
+    def _room(self, matte: str) -> str:
+        """`foreground.blurred_room`; enlarged in floats, and then rounded."""
+        g, size = self.graph, half_size(self.spec.size)
+        room = self._select(self._half(), self._half_matte(matte), (rule.EMPTY_ROOM,), size)
+        everyone = self._everyone(room)
+        halvings, sigma = rule.reduced_blur(self.spec.blur, size)
+        for _ in range(halvings):
+            room, size = halve(g, room, size), half_size(size)
+        sparse = max(1, size[0] // 4), max(1, size[1] // 4)
+        far = self._far(area_mean(g, room, size, sparse), everyone, sparse)
+        near = g.add("Add", gaussian(g, room, sigma, 4, size), bilinear(g, far, size))
+        colours, weight = g.split(near, [3, 1], axis=1)
+        small = g.add("Round", g.add("Mul", g.add("Div", colours, weight), g.number(255)))
+        return g.add("Round", bilinear(g, g.cast(small, self._wide), self.spec.size))
 
     def _give_yuv(self, canvas: str) -> None:
         """The canvas as OpenCV converts it: chroma is that of the upper left pixel of each four."""

@@ -9,6 +9,7 @@ otherwise. Only operators that ONNX Runtime's CUDA provider has; integers are 32
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -87,20 +88,25 @@ def area(graph: GraphWriter, image: str, size: tuple[int, int], to: tuple[int, i
         return _mean_of_four(graph, image)
     if to[0] > size[0] or to[1] > size[1]:
         return _fixed_point(graph, image, size, to, _grown_area_weights)  # OpenCV's rule where a side grows
+    return graph.add("Round", area_mean(graph, image, size, to))
+
+
+def area_mean(graph: GraphWriter, values: str, size: tuple[int, int], to: tuple[int, int]) -> str:
+    """The same of floats, where no side grows: not rounded."""
     for axis, shape in ((3, (1, 1, 1, -1)), (2, (1, 1, -1, 1))):
         # Gathered and added one by one: a matrix product may fuse its roundings, and halves then fall to either side.
         terms = [
             graph.add(
                 "Mul",
-                graph.add("Gather", image, graph.constant(index), axis=axis),
+                graph.add("Gather", values, graph.constant(index), axis=axis),
                 graph.constant(share.reshape(shape)),
             )
             for index, share in _area_taps(size[axis - 2], to[axis - 2])
         ]
-        image = terms[0]
+        values = terms[0]
         for term in terms[1:]:
-            image = graph.add("Add", image, term)
-    return graph.add("Round", image)
+            values = graph.add("Add", values, term)
+    return values
 
 
 def linear(graph: GraphWriter, image: str, size: tuple[int, int], to: tuple[int, int]) -> str:
@@ -127,12 +133,32 @@ def bilinear(graph: GraphWriter, values: str, to: tuple[int, int]) -> str:
     )
 
 
-def box_mean(graph: GraphWriter, values: str, side: int) -> str:
-    """cv2.boxFilter, normalised, with the picture mirrored beyond its border. Each picture side is above side // 2."""
-    reach = side // 2
-    pads = graph.constant(np.array([0, 0, reach, reach, 0, 0, reach, reach], np.int64))
-    padded = graph.add("Pad", values, pads, mode="reflect")
+def box_mean(graph: GraphWriter, values: str, side: int, size: tuple[int, int]) -> str:
+    """cv2.boxFilter, normalised. size: (height, width)."""
+    padded = _mirrored(graph, values, side // 2, size)
     return graph.add("AveragePool", padded, kernel_shape=[side, side], strides=[1, 1])
+
+
+def gaussian(graph: GraphWriter, values: str, sigma: float, channels: int, size: tuple[int, int]) -> str:
+    """cv2.GaussianBlur of float32 1×channels×H×W."""
+    side = round(8 * sigma + 1) | 1  # OpenCV's choice for floats
+    values = _mirrored(graph, values, side // 2, size)
+    kernel = cv2.getGaussianKernel(side, sigma, cv2.CV_32F)
+    for shape in ((side, 1), (1, side)):
+        weights = graph.constant(np.tile(kernel.reshape(1, 1, *shape), (channels, 1, 1, 1)))
+        values = graph.add("Conv", values, weights, kernel_shape=list(shape), group=channels)
+    return values
+
+
+def _mirrored(graph: GraphWriter, values: str, reach: int, size: tuple[int, int]) -> str:
+    """With so many more pixels on each side, the picture mirrored about those at its border, as OpenCV does it."""
+    if min(size) > reach:
+        pads = graph.constant(np.array([0, 0, reach, reach, 0, 0, reach, reach], np.int64))
+        return graph.add("Pad", values, pads, mode="reflect")
+    for axis, length in ((2, size[0]), (3, size[1])):
+        index = [cv2.borderInterpolate(at, length, cv2.BORDER_REFLECT_101) for at in range(-reach, length + reach)]
+        values = graph.add("Gather", values, graph.constant(np.array(index, np.int64)), axis=axis)
+    return values
 
 
 def _mean_of_four(graph: GraphWriter, image: str) -> str:

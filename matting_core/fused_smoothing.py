@@ -149,7 +149,7 @@ class _Motion:
 
     def _blur(self, levels: str) -> str:
         """cv2.blur over 3×3."""
-        return self._g.add("Round", box_mean(self._g, levels, 3))
+        return self._g.add("Round", box_mean(self._g, levels, 3, self._size))
 
     def _sum(self, truths: str, axis: int) -> str:
         """How many are true, along an axis of them, which stays, of length 1."""

@@ -19,7 +19,8 @@ class FusedSpec:
 
     size: (height, width) of frame, background and canvas. network: that of the network's input, multiples of 32.
     yuv: sink formats to give beside the canvas; these need even sides. half: the network in float16. smooth: with
-    `MotionAware`'s smoothing. matte: give alpha at the frame's size, too.
+    `MotionAware`'s smoothing. matte: give alpha at the frame's size, too. blur: instead of a background, the
+    room under a Gaussian of so many pixels, if above 0.
     """
 
     size: tuple[int, int]
@@ -29,6 +30,7 @@ class FusedSpec:
     half: bool = False
     smooth: bool = False
     matte: bool = False
+    blur: float = 0.0
 
 
 def fresh_mood() -> Array:

@@ -56,12 +56,11 @@ class Predictor:
         if spec is not None and self._whole is not None:
             self._whole.prepare(spec)
 
-    def whole_spec(self, behind: Behind | None) -> FusedSpec | None:
-        """What is to be prepared for frames on that background to be run as a whole; None where they cannot be."""
+    def whole_spec(self, size: tuple[int, int], behind: Behind | None) -> FusedSpec | None:
+        """What is to be prepared for frames of size (height, width) on that to be run as a whole; None: they cannot."""
         if self._whole is None or behind is None:
             return None
-        height, width = behind.picture.shape[:2]
-        return self._whole.spec(network_size(height, width, self.preset.long_side), behind, self.smoothing)
+        return self._whole.spec(size, network_size(*size, self.preset.long_side), behind, self.smoothing)
 
     def set_smoothing(self, smoothing: str) -> None:
         """Change the stabiliser; the new one starts without a past."""
@@ -87,14 +86,14 @@ class Predictor:
         behind: of the frame's size, what it is likely to be laid on, so that it may be `MattedFrame.laid` already.
         Raises InferenceFailed, after which earlier frames are forgotten.
         """
-        spec = self.whole_spec(behind)
+        height, width = frame.image.shape[:2]
+        spec = self.whole_spec((height, width), behind)
         if self._whole is not None and behind is not None and spec is not None:
             laid = self._whole.compose(frame, behind, spec)
             if laid is not None:
                 self._stabiliser.reset()
                 lap("whole")
                 return laid
-        height, width = frame.image.shape[:2]
         size = network_size(height, width, self.preset.long_side)
         half = first_half(frame.image, size, self._arrays)
         small = shrink(frame.image if half is None else half, size, self._arrays)

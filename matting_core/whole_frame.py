@@ -1,4 +1,4 @@
-"""WholeFrame: all stages of a live frame in one run on an NVIDIA GPU, where what stands behind is one still picture.
+"""WholeFrame: all stages of a live frame in one run on an NVIDIA GPU, on one still picture or on the blurred room.
 
 Other backgrounds, edge controls and OFD go stage by stage (`predictor.py`, `composite.py`).
 """
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from matting_core.buffers import Recycler
@@ -16,6 +17,7 @@ from matting_core.engine_fused import FusedEngine
 from matting_core.engine_onnxruntime import NVIDIA
 from matting_core.engine_recorded import ALONE, CHECKED, FARTHEST, Tries, distance
 from matting_core.errors import InferenceFailed, first_line
+from matting_core.foreground import blurred_room
 from matting_core.frames import Behind, FloatAlpha, Frame, Image, Laid, MattedFrame
 from matting_core.fused_spec import FusedSpec
 from matting_core.preprocess import restore_alpha
@@ -26,6 +28,8 @@ SMOOTHING = {"off": False, "motion": True}
 """What the graph can do of `stabilise.STABILISERS`, and how that is asked for."""
 CANVAS_LEVELS = 0.5
 """By how many levels a canvas may differ from the Compositor's on average."""
+BLUR_LEVELS = 4
+"""By how many it may differ where the blurred room is all there is to see. A picture has to be there exactly."""
 
 
 @dataclass(slots=True)
@@ -51,16 +55,22 @@ class WholeFrame:
         self._fresh = True
         self._arrays = Recycler()
 
-    def spec(self, network: tuple[int, int], behind: Behind | None, smoothing: str) -> FusedSpec | None:
-        """What `prepare` is to make for frames of the background's size; None where they go stage by stage.
+    def spec(self, size: tuple[int, int], network: tuple[int, int], behind: Behind, smoothing: str) -> FusedSpec | None:
+        """What `prepare` is to make for such frames; None where they go stage by stage.
 
-        network: (height, width) of the network's input for them.
+        size: their (height, width), and network: that of the network's input for them.
         """
-        if behind is None or smoothing not in SMOOTHING:
+        if smoothing not in SMOOTHING:
             return None
-        height, width = behind.picture.shape[:2]
-        half, smooth = self._name in NVIDIA, SMOOTHING[smoothing]
-        return FusedSpec((height, width), network, behind.decontaminate, half=half, smooth=smooth, matte=True)
+        return FusedSpec(
+            size,
+            network,
+            behind.decontaminate,
+            half=self._name in NVIDIA,
+            smooth=SMOOTHING[smoothing],
+            matte=True,
+            blur=behind.blur,
+        )
 
     def prepare(self, spec: FusedSpec) -> None:
         """Get ready for frames like that, instead of any before; slow, unless it is ready. On any thread."""
@@ -131,7 +141,7 @@ class WholeFrame:
         if self._fresh:
             engine.reset()
             self._fresh = False
-        if ready.behind is not behind:
+        if behind.picture is not None and ready.behind is not behind:
             engine.set_background(behind.picture)
             ready.behind = behind
         slot = engine.load(frame.image)
@@ -162,11 +172,15 @@ def _check(matted: MattedFrame, alpha: FloatAlpha) -> None:
     canvas, behind = matted.laid.canvas, matted.laid.behind
     height, width = matted.alpha.shape
     off = float(np.abs(matted.alpha - restore_alpha(alpha, height, width).astype(np.float32)).mean()) / 255
+    picture, most = behind.picture, 0
+    if picture is None:
+        picture, most = blurred_room(matted.frame.image, matted.alpha, behind.blur), BLUR_LEVELS
     expected = np.empty_like(canvas)
-    Compositor(width, height).render(matted, behind.picture, Edges(decontaminate=behind.decontaminate), expected)
-    room = matted.alpha == 0
-    levels = float(np.abs(canvas - expected.astype(np.float32)).mean())
-    if off > FARTHEST or levels > CANVAS_LEVELS or not np.array_equal(canvas[room], behind.picture[room]):
+    Compositor(width, height).render(matted, picture, Edges(decontaminate=behind.decontaminate), expected)
+    levels = cv2.absdiff(canvas, expected)
+    nobody = np.where(matted.alpha[..., None] == 0, levels, 0)
+    if off > FARTHEST or float(levels.mean()) > CANVAS_LEVELS or int(nobody.max()) > most:
         raise InferenceFailed(
-            f"Its mattes are {off:.3f} and its canvases {levels:.1f} levels from those that are made stage by stage."
+            f"Its mattes are {off:.3f} from those made stage by stage, its canvases {levels.mean():.1f} levels, and up "
+            f"to {nobody.max()} where nobody is."
         )

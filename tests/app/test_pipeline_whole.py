@@ -85,6 +85,9 @@ def test_other_looks_are_taken_from_the_next_frame_on(rig: Rig, network: Path, t
     assert rig.memory.leaks == 0
     rig.pipeline.apply(rig.pipeline.settings.changed(background="blur:60"))
     rig.until(lambda: goes_by_stages(rig))
+    rig.until(lambda: runs_whole(rig), 20.0)
+    corner = rig.memory.newest[:40, :60].astype(int)  # type: ignore[index]
+    assert np.abs(np.diff(corner, axis=1)).max() <= 6, "the stripes of 20 levels must be gone"
     rig.pipeline.stop()
     rig.memory.leaks = 0  # the blurred room has the colour of the room
 

@@ -10,6 +10,7 @@ import pytest
 
 from matting_core.engine import MattingEngine, create_engine
 from matting_core.errors import EngineError, ModelError
+from matting_core.foreground import blurred_room
 from matting_core.frames import Alpha, Array, Image
 from matting_core.fused_graph import build_fused
 from matting_core.fused_spec import FusedSpec
@@ -83,7 +84,7 @@ def mattes(size: tuple[int, int]) -> dict[str, Alpha]:
     rng = np.random.default_rng(3)
     ramp = np.tile(np.rint(np.linspace(0, 255, size[1])).astype(np.uint8), (size[0], 1))
     speck = np.zeros(size, np.uint8)
-    speck[100:106, 200:206] = 178
+    speck[size[0] // 2 : size[0] // 2 + 6, size[1] // 3 : size[1] // 3 + 6] = 178
     noise = rng.integers(0, 256, size, np.uint8)
     return {
         "ramp": ramp,
@@ -111,6 +112,22 @@ def test_any_matte_is_composed_as_the_compositor_does(
         expected = composed(frame, restored, background, decontaminate)
         assert largest_difference(canvas, expected) <= LEVELS, name
         np.testing.assert_array_equal(canvas[restored == 0], background[restored == 0])
+        np.testing.assert_array_equal(canvas[restored == 255], frame[restored == 255])
+
+
+@pytest.mark.parametrize("sigma", [0.7, 3.0, 30.0, 150.0])
+@pytest.mark.parametrize("size", [(720, 1280), (242, 430), (241, 427), (96, 160)])
+def test_the_room_is_blurred_as_behind_the_compositor(size: tuple[int, int], sigma: float, tmp_path: Path) -> None:
+    """Also where there is no room, or nothing else."""
+    network = (96, 160)
+    fused = session(build_fused(write_red_network(tmp_path / "red.onnx"), FusedSpec(size, network, blur=sigma)))
+    assert [value.name for value in fused.get_inputs()] == ["frame"]
+    for index, (name, matte) in enumerate(mattes(size).items()):
+        frame = red_frame(matte, index)
+        restored = restore_alpha(red_alpha(frame, network), *size)
+        canvas = answers(fused, frame=frame)["canvas"]
+        expected = composed(frame, restored, blurred_room(frame, restored, sigma))
+        assert largest_difference(canvas, expected) <= LEVELS, name
         np.testing.assert_array_equal(canvas[restored == 255], frame[restored == 255])
 
 

@@ -87,10 +87,26 @@ def test_plates_are_enlarged_and_sampled_as_the_compositor_does(size: Size, to: 
         assert float(np.abs(answer - expected).max()) < 1e-2
 
 
-def test_boxes_mirror_the_picture_beyond_its_border() -> None:
-    image = noise(23, 40, 4)
-    mean = run(lambda graph, picture: fused_ops.box_mean(graph, picture, 9), image)
+@pytest.mark.parametrize("size", [(23, 40), (3, 5), (1, 20)])
+def test_boxes_mirror_the_picture_beyond_its_border(size: Size) -> None:
+    image = noise(*size, 4)
+    mean = run(lambda graph, picture: fused_ops.box_mean(graph, picture, 9, size), image)
     np.testing.assert_allclose(mean, cv2.boxFilter(image, cv2.CV_32F, (9, 9)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("sigma", [0.4, 1.7, 2.9])
+@pytest.mark.parametrize("size", [(45, 80), (6, 11)])
+def test_a_gaussian_is_opencvs_of_floats(sigma: float, size: Size) -> None:
+    image = noise(*size, 4).astype(np.float32)
+    blurred = run(lambda graph, picture: fused_ops.gaussian(graph, picture, sigma, 4, size), image)
+    np.testing.assert_allclose(blurred, cv2.GaussianBlur(image, (0, 0), sigma), rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(45, 80), (44, 80), (23, 41), (3, 6)])
+def test_an_average_of_floats_over_areas_is_not_rounded(size: Size) -> None:
+    image, to = noise(*size, 4).astype(np.float32), (max(1, size[0] // 4), max(1, size[1] // 4))
+    mean = run(lambda graph, picture: fused_ops.area_mean(graph, picture, size, to), image)
+    np.testing.assert_allclose(mean, cv2.resize(image, to[::-1], interpolation=cv2.INTER_AREA), rtol=1e-5)
 
 
 def test_equal_constants_are_kept_once() -> None:
