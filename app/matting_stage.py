@@ -70,7 +70,6 @@ class MattingStage:
         self._arrays = Recycler()
         self._avoid = avoid
         self._behind = behind
-        self._whole = False
         self.pulse = Pulse()
         self.engine_name = ""
         self._last_taken: Frame | None = None
@@ -217,9 +216,6 @@ class MattingStage:
         self._control.matted(spent_s, predictor.engine.name, settings, self._loader.loading is not None)
         if matted is None or stopping.is_set():
             return 0  # who comes back late, having been given up, leaves nothing
-        whole, self._whole = self._whole, matted.laid is not None
-        if whole != self._whole:
-            self._stats.begin_anew()  # it goes through other stages now
         self._stats.count("matted")
         self._outbox.put(matted)
         return 1

@@ -1,6 +1,7 @@
 """NetworkLoader: gets the next network ready on a thread of its own while the one in use goes on matting."""
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,6 +12,9 @@ from matting_core.frames import Behind
 from matting_core.fused_spec import FusedSpec
 from matting_core.predictor import Predictor
 from matting_core.presets import Preset
+
+SETTLE_S = 1.0
+"""How long the same background is wished before anything is made for it: a slider passes many."""
 
 _Asked = tuple[Predictor, tuple[int, int], FusedSpec | None]
 
@@ -34,6 +38,8 @@ class Preparation:
         self._lock = threading.Lock()
         self._asked: _Asked | None = None
         self._next: _Asked | None = None
+        self._wish: _Asked | None = None
+        self._wished_s = 0.0
         self._running = False
 
     def ask(self, predictor: Predictor, size: tuple[int, int], behind: Behind | None = None) -> None:
@@ -42,6 +48,11 @@ class Preparation:
         """
         asked = (predictor, size, predictor.whole_spec(size[::-1], behind))
         if self._asked == asked:
+            return
+        now_s = time.monotonic()
+        if self._wish != asked:
+            self._wish, self._wished_s = asked, now_s
+        if self._asked is not None and self._asked[:2] == asked[:2] and now_s - self._wished_s < SETTLE_S:
             return
         with self._lock:
             self._asked = self._next = asked

@@ -1,5 +1,6 @@
 """Where the time goes and what becomes of every frame: counted by the three threads, read by anybody."""
 
+import math
 import threading
 import time
 from collections import Counter, deque
@@ -36,6 +37,7 @@ class StatsRecorder:
         self._counts: Counter[str] = Counter()
         self._moments: dict[str, deque[float]] = {name: deque(maxlen=KEPT) for name in RATES}
         self._stages: dict[str, deque[float]] = {}
+        self._passed: dict[str, float] = {}  # when each stage last did
         self._latencies: deque[float] = deque(maxlen=LATENCIES_KEPT)
         self._recent: deque[float] = deque(maxlen=KEPT)
 
@@ -50,6 +52,7 @@ class StatsRecorder:
         """One duration of a stage, in milliseconds."""
         with self._lock:
             self._stages.setdefault(stage, deque(maxlen=KEPT)).append(ms)
+            self._passed[stage] = time.monotonic()
 
     def latency(self, ms: float) -> None:
         """One frame's way from capture to sent, in milliseconds."""
@@ -70,12 +73,14 @@ class StatsRecorder:
     def snapshot(self, whole_run: bool = False) -> Stats:
         """The figures now: latency over the last KEPT frames, or over the whole run (its last 20 000 frames).
 
-        Stages are over the last KEPT frames; these and latency begin anew with another network.
+        Stages are over the last KEPT frames; these and latency begin anew with another network. Of now there are only
+        those stages that a frame went through in the last WINDOW_S.
         """
+        since_s = -math.inf if whole_run else time.monotonic() - WINDOW_S
         with self._lock:
             counts: dict[str, Any] = dict(self._counts)
             rates: dict[str, Any] = {RATES[name]: _rate(moments) for name, moments in self._moments.items()}
-            stages = {name: list(values) for name, values in self._stages.items()}
+            stages = {name: list(values) for name, values in self._stages.items() if self._passed[name] >= since_s}
             latencies = list(self._latencies if whole_run else self._recent)
         p50, p95, p99 = _percentiles(latencies, (50, 95, 99))
         times = {name: StageTimes(*_percentiles(values, (50, 95))) for name, values in stages.items()}

@@ -103,13 +103,14 @@ class FusedEngine:
 
     def record(self) -> None:
         """Run all slots until they replay a recording; none may be in use. Raises InferenceFailed."""
-        for slot in [self._free.get() for _ in range(self._free.qsize())]:
-            try:
-                for _ in range(_WARM_UPS):
-                    self._run(slot)
-            finally:
+        slots = [self._free.get() for _ in range(self._free.qsize())]
+        try:
+            for slot in slots * _WARM_UPS:
+                self._run(slot)
+        finally:
+            for slot in slots:
                 self._free.put(slot)
-        self.reset()
+            self.reset()
 
     def reset(self) -> None:
         """Forget the frames before, as `Stabiliser.reset` does; on the thread that composes. Raises InferenceFailed."""
@@ -249,10 +250,10 @@ def _providers(name: str, cuda_graph: bool, half: bool, cache: Path) -> list[tup
 
 
 def _check_health(figures: Array) -> None:
-    """Raise InferenceFailed unless these are the least, greatest and mean of a matte."""
-    low, high, mean = (float(figure) for figure in figures)
-    if not is_matte(low, high, mean):
-        raise InferenceFailed(f"The fused graph computed values that are not a matte ({low} to {high}, mean {mean}).")
+    """Raise InferenceFailed unless these are figures of a matte, such as its least and greatest."""
+    if not is_matte(*figures.tolist()):
+        told = ", ".join(f"{figure:.3g}" for figure in figures)
+        raise InferenceFailed(f"The fused graph computed values that are not a matte ({told}).")
 
 
 @contextlib.contextmanager

@@ -18,11 +18,8 @@ from matting_core.frames import half_size
 from matting_core.fused_network import OPSET, load_network, network_names
 from matting_core.fused_ops import GraphWriter, area, area_mean, bilinear, box_mean, gaussian, halve, linear, shrink
 from matting_core.fused_smoothing import smooth, state_shapes
-from matting_core.fused_spec import STATE, FusedSpec
+from matting_core.fused_spec import SMALLEST, STATE, FusedSpec
 from matting_core.preprocess import SURE
-
-SMALLEST = 96
-"""Pixels: the widest average reaches four pixels around at a sixteenth of the size."""
 
 # BT.601 in limited range, of B, G and R: OpenCV's integers (cv2.COLOR_BGR2YUV_I420), in 2⁻²⁰.
 _LUMA = ((102760, 528482, 269484),)
@@ -36,8 +33,9 @@ def build_fused(model: Path, spec: FusedSpec) -> onnx.ModelProto:
     Inputs: frame, and unless the room is blurred background: uint8 H×W×3 BGR. With smoothing also memory and mood
     (`fused_smoothing`).
 
-    Outputs: alpha: float32 h×w in [0, 1] at the network's size, as it is composed. health: float32 3, the least,
-    greatest and mean alpha of the network, so that what is no matte can be told without reading it. canvas: uint8 H×W×3
+    Outputs: alpha: float32 h×w in [0, 1] at the network's size, as it is composed. health: float32, the
+    least, greatest and mean alpha of the network, and with smoothing the least and greatest of the smoothed, so that
+    what is no matte can be told without reading it. canvas: uint8 H×W×3
     BGR. If asked, matte: uint8 H×W, alpha as it is blended; i420, nv12: uint8 H·3/2×W, BT.601 in limited range. With
     smoothing also those of STATE.
 
@@ -92,7 +90,7 @@ class _Fused:
         self._halved = self._halved_matte = ""
 
     def matte(self, network: onnx.ModelProto) -> None:
-        """frame → alpha at the network's size, smoothed if asked, and the health of what the network gave."""
+        """frame → alpha at the network's size, smoothed if asked, and the health of both."""
         g, size = self.graph, self.spec.network
         small = self._shrunk()
         rgb = g.add("Gather", small, g.constant(np.array([2, 1, 0], np.int64)), axis=1)
@@ -103,11 +101,16 @@ class _Fused:
         g.initializers.extend(network.graph.initializer)
         self.opset = max(self.opset, *(entry.version for entry in network.opset_import if not entry.domain))
         self.ir_version = max(self.ir_version, network.ir_version)
-        kinds = ("ReduceMin", "ReduceMax", "ReduceMean")
-        figures = [g.reshape(g.add(kind, matte, keepdims=1), (1,)) for kind in kinds]
-        self._give("health", g.add("Concat", *figures, axis=0, name="health"), (3,), TensorProto.FLOAT)
-        alpha = self._smoothed(g.reshape(matte, (1, 1, *size)), small) if self.spec.smooth else matte
+        figures = self._figures(matte, "ReduceMin", "ReduceMax", "ReduceMean")
+        alpha = matte
+        if self.spec.smooth:
+            alpha = self._smoothed(g.reshape(matte, (1, 1, *size)), small)
+            figures += self._figures(alpha, "ReduceMin", "ReduceMax")
+        self._give("health", g.add("Concat", *figures, axis=0, name="health"), (len(figures),), TensorProto.FLOAT)
         self._give("alpha", g.reshape(alpha, size, name="alpha"), size, TensorProto.FLOAT)
+
+    def _figures(self, alpha: str, *kinds: str) -> list[str]:
+        return [self.graph.reshape(self.graph.add(kind, alpha, keepdims=1), (1,)) for kind in kinds]
 
     def _smoothed(self, alpha: str, guide: str) -> str:
         """Alpha as `MotionAware` answers it; what it remembers is given out."""

@@ -9,6 +9,8 @@ from matting_core.frames import Array
 from matting_core.stabilise_motion import MotionAware
 
 YuvFormat = Literal["i420", "nv12"]
+SMALLEST = 96
+"""Pixels of a frame's side: the widest average reaches four pixels around at a sixteenth of the size."""
 STATE = {"memory": "memory_next", "mood": "mood_next"}
 """What smoothing remembers: a graph's inputs, and its outputs that are those of the next frame."""
 
@@ -34,5 +36,5 @@ class FusedSpec:
 
 
 def fresh_mood() -> Array:
-    """`mood` before the first frame, float32 2: the noise, and whether there is an earlier frame; else 1."""
+    """`mood` before the first frame, float32 2: the noise, and 0; later the second is 1, for there are earlier ones."""
     return np.array([MotionAware.NOISE, 0], np.float32)

@@ -105,17 +105,18 @@ class Predictor:
             self.reset()
             raise
         lap("infer")
-        if self._whole is not None:
-            self._whole.reset()
-            if behind is not None and spec is not None:
-                self._whole.prove(frame, behind, spec, alpha, lambda: self._alpha_of_mirrored(blob))
         settled = self._stabiliser.push(alpha, small, (frame, half))
         lap("stabilise")
+        if self._whole is not None:
+            if behind is not None and spec is not None:
+                self._whole.prove(frame, small, behind, spec, alpha, lambda: self._alpha_of_mirrored(blob))
+            else:
+                self._whole.reset()
         if settled is None:
             return None
-        alpha, (owner, half) = settled
+        smoothed, (owner, half) = settled
         height, width = owner.image.shape[:2]
-        matted = MattedFrame(owner, restore_alpha(alpha, height, width, self._arrays), half)
+        matted = MattedFrame(owner, restore_alpha(smoothed, height, width, self._arrays), half)
         lap("alpha")
         return matted
 

@@ -1,6 +1,6 @@
 """WholeFrame: all stages of a live frame in one run on an NVIDIA GPU, on one still picture or on the blurred room.
 
-Other backgrounds, edge controls and OFD go stage by stage (`predictor.py`, `composite.py`).
+Other backgrounds, edge controls, OFD and a camera that is turned go stage by stage (`predictor.py`, `composite.py`).
 """
 
 import logging
@@ -15,17 +15,20 @@ from matting_core.buffers import Recycler
 from matting_core.composite import Compositor, Edges
 from matting_core.engine_fused import FusedEngine
 from matting_core.engine_onnxruntime import NVIDIA
-from matting_core.engine_recorded import ALONE, CHECKED, FARTHEST, Tries, distance
+from matting_core.engine_recorded import ALONE, FARTHEST, Tries, distance
 from matting_core.errors import InferenceFailed, first_line
 from matting_core.foreground import blurred_room
 from matting_core.frames import Behind, FloatAlpha, Frame, Image, Laid, MattedFrame
-from matting_core.fused_spec import FusedSpec
+from matting_core.fused_spec import SMALLEST, FusedSpec
 from matting_core.preprocess import restore_alpha
+from matting_core.stabilise import Stabiliser, make_stabiliser
 
 log = logging.getLogger(__name__)
 
 SMOOTHING = {"off": False, "motion": True}
 """What the graph can do of `stabilise.STABILISERS`, and how that is asked for."""
+PROOF_FRAMES = 6
+"""Frames in a row that are run both ways: smoothing waits for two, and ONNX Runtime records in the first."""
 CANVAS_LEVELS = 0.5
 """By how many levels a canvas may differ from the Compositor's on average."""
 BLUR_LEVELS = 4
@@ -34,11 +37,17 @@ BLUR_LEVELS = 4
 
 @dataclass(slots=True)
 class _Ready:
+    """A graph for one kind of frames. behind: what it lays them on. proven: it may be used.
+
+    proved: how many frames in a row have matched so far, and shadow: the stabiliser of what the stages made of them.
+    """
+
     engine: FusedEngine
     tries: Tries = field(default_factory=Tries)
-    proven: bool = False
     behind: Behind | None = None
-    """What its engine lays frames on."""
+    proven: bool = False
+    proved: int = 0
+    shadow: Stabiliser | None = None
 
 
 class WholeFrame:
@@ -60,7 +69,7 @@ class WholeFrame:
 
         size: their (height, width), and network: that of the network's input for them.
         """
-        if smoothing not in SMOOTHING:
+        if smoothing not in SMOOTHING or min(size) < SMALLEST:
             return None
         return FusedSpec(
             size,
@@ -77,6 +86,7 @@ class WholeFrame:
         with ALONE:
             if self._over or (self._ready is not None and self._ready.engine.spec == spec):
                 return
+            self._ready = None  # a GPU may have no room for both
             try:
                 self._ready = _Ready(FusedEngine(self._name, self._model, spec, slots=1))
             except Exception as error:  # of ONNX, of its runtime, of memory: frames go on stage by stage
@@ -91,49 +101,87 @@ class WholeFrame:
             return None
         try:
             return self._run(ready, frame, behind)
-        except InferenceFailed as error:
+        except Exception as error:  # of the device, of memory: the stages may still work
             self._give_up(error)
             return None
 
     def prove(
-        self, frame: Frame, behind: Behind, spec: FusedSpec, alpha: FloatAlpha, of_mirrored: Callable[[], FloatAlpha]
+        self,
+        frame: Frame,
+        small: Image,
+        behind: Behind,
+        spec: FusedSpec,
+        alpha: FloatAlpha,
+        of_mirrored: Callable[[], FloatAlpha],
     ) -> None:
-        """Try now and then whether what is ready makes of this frame what the stages make, one by one.
+        """Now and then try whether what is ready makes of a few frames what the stages make, one by one.
 
-        alpha: the network's, float32 h×w, not smoothed. of_mirrored: gives that of the frame's mirror image, which what
-        is stuck would not tell apart.
+        Called for each frame that went through the stages, on such a background. small: it at the network's size,
+        uint8 h×w×3 BGR. alpha: the network's, float32 h×w, not smoothed. of_mirrored: gives that of the frame's mirror
+        image, which what is stuck would not tell apart.
         """
         ready = self._ready
-        if ready is None or ready.engine.spec != spec or ready.proven or not ready.tries.due():
+        if ready is None or ready.engine.spec != spec or ready.proven:
             return
-        if ALONE.locked():
-            return
-        expected = (alpha, of_mirrored())
-        if not ALONE.acquire(blocking=False):
-            return
-        mirrored = Frame(np.ascontiguousarray(frame.image[:, ::-1]), frame.captured_at, frame.index)
         try:
-            ready.tries.tried()
-            if distance(*expected) < 3 * FARTHEST:
+            if not ready.proved and not (
+                ready.tries.due() and self._mirrored(ready, frame, behind, alpha, of_mirrored)
+            ):
                 return
-            for seen, wanted in tuple(zip((frame, mirrored), expected, strict=True)) * (CHECKED // 2):
+            made = self._alone(ready, frame, behind)
+            if made is None or ready.shadow is None:
                 self.reset()
-                _check(self._run(ready, seen, behind), wanted)
-            ready.proven = True
-        except InferenceFailed as error:
+                return
+            smoothed = ready.shadow.push(alpha, small, frame)
+            assert smoothed is not None, "what the graph can do answers for this very frame"
+            _check_alpha(made, smoothed[0])
+            ready.proved += 1
+            if ready.proved == PROOF_FRAMES:
+                _check_canvas(made)
+                ready.proven = True
+        except Exception as error:  # of the device, of memory: the stages may still work
             self._give_up(error)
-        finally:
-            ALONE.release()
-        self.reset()
 
     def reset(self) -> None:
         """Forget earlier frames."""
         self._fresh = True
+        if self._ready is not None:
+            self._ready.proved = 0
 
     def close(self) -> None:
         """Free the GPU. What is being prepared is dropped once it is ready. Safe to call twice."""
         self._over = True
         self._ready = None
+
+    def _mirrored(
+        self, ready: _Ready, frame: Frame, behind: Behind, alpha: FloatAlpha, of_mirrored: Callable[[], FloatAlpha]
+    ) -> bool:
+        """Whether the frame's mirror image is another and has passed; then its own row of frames may begin."""
+        if ALONE.locked():
+            return False
+        ready.tries.tried()
+        expected = of_mirrored()
+        self._fresh = True
+        if distance(alpha, expected) < 3 * FARTHEST:
+            return False
+        mirrored = Frame(np.ascontiguousarray(frame.image[:, ::-1]), frame.captured_at, frame.index)
+        made = self._alone(ready, mirrored, behind)
+        if made is None:
+            return False
+        _check_alpha(made, expected)
+        _check_canvas(made)
+        self._fresh = True
+        ready.shadow = make_stabiliser("motion" if ready.engine.spec.smooth else "off")
+        return True
+
+    def _alone(self, ready: _Ready, frame: Frame, behind: Behind) -> MattedFrame | None:
+        """Run it while nobody else lays out memory, since it may be recorded; None where somebody does."""
+        if not ALONE.acquire(blocking=False):
+            return None
+        try:
+            return self._run(ready, frame, behind)
+        finally:
+            ALONE.release()
 
     def _run(self, ready: _Ready, frame: Frame, behind: Behind) -> MattedFrame:
         """Raises InferenceFailed."""
@@ -166,21 +214,28 @@ class WholeFrame:
         self.close()
 
 
-def _check(matted: MattedFrame, alpha: FloatAlpha) -> None:
-    """Raise InferenceFailed unless this is what the stages would make of the frame with that alpha."""
+def _check_alpha(matted: MattedFrame, alpha: FloatAlpha) -> None:
+    """Raise InferenceFailed unless this is alpha at the frame's size."""
+    expected = restore_alpha(alpha, *matted.alpha.shape)
+    off = float(cv2.absdiff(matted.alpha, expected).mean()) / 255
+    if off > FARTHEST:
+        raise InferenceFailed(f"Its mattes are {off:.3f} from those that are made stage by stage.")
+
+
+def _check_canvas(matted: MattedFrame) -> None:
+    """Raise InferenceFailed unless the Compositor would make the same of the frame and its alpha."""
     assert matted.laid is not None, "it was made by a WholeFrame"
     canvas, behind = matted.laid.canvas, matted.laid.behind
     height, width = matted.alpha.shape
-    off = float(np.abs(matted.alpha - restore_alpha(alpha, height, width).astype(np.float32)).mean()) / 255
     picture, most = behind.picture, 0
     if picture is None:
         picture, most = blurred_room(matted.frame.image, matted.alpha, behind.blur), BLUR_LEVELS
     expected = np.empty_like(canvas)
     Compositor(width, height).render(matted, picture, Edges(decontaminate=behind.decontaminate), expected)
     levels = cv2.absdiff(canvas, expected)
-    nobody = np.where(matted.alpha[..., None] == 0, levels, 0)
-    if off > FARTHEST or float(levels.mean()) > CANVAS_LEVELS or int(nobody.max()) > most:
+    nobody = int(np.max(levels, axis=2)[matted.alpha == 0].max(initial=0))
+    if levels.mean() > CANVAS_LEVELS or nobody > most:
         raise InferenceFailed(
-            f"Its mattes are {off:.3f} from those made stage by stage, its canvases {levels.mean():.1f} levels, and up "
-            f"to {nobody.max()} where nobody is."
+            f"Its canvases are {levels.mean():.1f} levels from those that are made stage by stage, and up to {nobody} "
+            "where nobody is."
         )

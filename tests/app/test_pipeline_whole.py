@@ -1,19 +1,28 @@
 """The live picture where a GPU runs frames as a whole; here the processor stands in for it."""
 
+import threading
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from app import network_loader, stats
 from app.settings import Settings
 from matting_core.engine import Network
 from matting_core.engine_fused import FusedEngine, Slot
-from matting_core.engine_recorded import RecordedEngine
+from matting_core.engine_recorded import CHECK_FIRST, RecordedEngine
 from matting_core.errors import InferenceFailed
 from tests.support.plain_networks import write_green_network
 from tests.support.rig import BACKGROUND_BGR, SETTINGS, Rig, assert_accounted
 from tests.support.room import HEIGHT, PERSON_BGR, WIDTH, RoomSource
+
+
+@pytest.fixture(autouse=True)
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stage that no frame goes through any more is soon forgotten, and another background soon prepared for."""
+    monkeypatch.setattr(stats, "WINDOW_S", 0.3)
+    monkeypatch.setattr(network_loader, "SETTLE_S", 0.1)
 
 
 @pytest.fixture
@@ -32,9 +41,9 @@ def start(rig: Rig, network: Path, settings: Settings = SETTINGS) -> None:
 
 
 def runs_whole(rig: Rig) -> bool:
-    """Whether the newest frames went through the graph."""
+    """Whether the newest frames went through the graph, and the output had nothing left to compose."""
     stages = rig.pipeline.status().stats.stages
-    return "whole" in stages and "send" in stages and "infer" not in stages
+    return "whole" in stages and not {"infer", "composite"} & set(stages)
 
 
 def goes_by_stages(rig: Rig) -> bool:
@@ -56,21 +65,31 @@ def test_the_person_stands_on_the_background_and_every_frame_is_accounted_for(ri
     assert shows(rig, BACKGROUND_BGR)
     status = rig.pipeline.status()
     assert (status.stats.slates, status.stats.failed) == (slates, 0)
-    assert "composite" not in status.stats.stages, "the output has nothing left to compose"
     assert rig.pipeline.stop()
     assert_accounted(rig.pipeline.run_stats())
 
 
-def test_other_looks_are_taken_from_the_next_frame_on(rig: Rig, network: Path, tmp_path: Path) -> None:
+def test_other_looks_are_taken_from_the_next_frame_on(
+    rig: Rig, network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Those that the graph does not know go by stages meanwhile, and it takes over again after them."""
     picture = np.full((HEIGHT, WIDTH, 3), (90, 60, 30), np.uint8)
     cv2.imwrite(str(tmp_path / "beach.png"), picture)
+    made: list[FusedEngine] = []
+    make = FusedEngine.__init__
+
+    def counted(engine: FusedEngine, *given: object, **named: object) -> None:
+        made.append(engine)
+        make(engine, *given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(FusedEngine, "__init__", counted)
     start(rig, network)
     slates = rig.pipeline.status().stats.slates
     for background, colour in (("color:#102030", (0x30, 0x20, 0x10)), (str(tmp_path / "beach.png"), (90, 60, 30))):
         rig.pipeline.apply(rig.pipeline.settings.changed(background=background))
         rig.until(lambda colour=colour: shows(rig, colour))  # type: ignore[misc]
-        assert runs_whole(rig), "the graph is not made anew for another picture"
+        rig.until(lambda: runs_whole(rig))
+    assert len(made) == 1, "it is not made anew for another picture"
     for other in ({"edge_shift": 2}, {"light_wrap": 0.5}, {"smoothing": "ofd"}):
         before = rig.pipeline.settings
         rig.pipeline.apply(before.changed(**other))
@@ -155,5 +174,46 @@ def test_a_camera_that_is_turned_goes_by_stages(rig: Rig, network: Path) -> None
     rig.until(lambda: runs_whole(rig), 20.0)
     source.height = 2 * WIDTH
     rig.until(lambda: goes_by_stages(rig) and "place" in rig.pipeline.status().stats.stages)
+    shown = rig.pipeline.status().stats.shown
+    rig.until(lambda: rig.pipeline.status().stats.shown > shown + 3 * CHECK_FIRST)
+    assert goes_by_stages(rig)
+    assert rig.pipeline.status().stats.failed == 0
     source.height = HEIGHT
     rig.until(lambda: runs_whole(rig), 20.0)
+
+
+class Prepared:
+    """A predictor that notes what it is to prepare, and tells every background apart."""
+
+    def __init__(self) -> None:
+        self.specs: list[object] = []
+
+    def whole_spec(self, _size: tuple[int, int], behind: object) -> object:
+        return behind
+
+    def prepare(self, _height: int, _width: int, spec: object) -> None:
+        self.specs.append(spec)
+
+
+def test_a_slider_has_a_graph_made_only_where_it_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = 100.0
+    monkeypatch.setattr(network_loader.time, "monotonic", lambda: now_s)
+    preparation, predictor = network_loader.Preparation(), Prepared()
+
+    def ask(behind: object) -> list[object]:
+        preparation.ask(predictor, (WIDTH, HEIGHT), behind)  # type: ignore[arg-type]
+        for thread in threading.enumerate():
+            if thread.name == "mattecam-prepare":
+                thread.join(5.0)
+        return predictor.specs
+
+    assert ask(None) == [None], "the network itself at once"
+    for strength in range(10):
+        now_s += 0.05
+        assert ask(strength) == [None]
+    now_s += 0.09
+    assert ask(9) == [None]
+    now_s += 0.02
+    assert ask(9) == [None, 9]
+    now_s += 1.0
+    assert ask(9) == [None, 9], "once"

@@ -5,6 +5,7 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -150,6 +151,44 @@ def test_what_is_no_matte_is_not_remembered(tmp_path: Path) -> None:
     engine.close()
 
 
+def test_recording_leaves_no_earlier_frame_and_every_slot_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = FusedEngine("cpu", write_red_network(tmp_path / "red.onnx"), replace(SPEC, smooth=True))
+    first = alpha_of(engine, shaky(0))
+    engine.record()
+    alpha_of(engine, shaky(1))
+    engine.record()
+    np.testing.assert_array_equal(alpha_of(engine, shaky(0)), first)
+    with monkeypatch.context() as patched, pytest.raises(InferenceFailed, match="no memory"):
+        patched.setattr("matting_core.engine_fused._check_health", raise_no_memory)
+        engine.record()
+    assert [engine.load(shaky(0)) is None for _ in range(3)] == [False, False, True], "both slots are free again"
+    engine.close()
+
+
+def raise_no_memory(*_: object) -> None:
+    raise MemoryError("no memory")
+
+
+def test_an_onnx_runtime_that_cannot_copy_between_tensors_smooths_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    update = onnxruntime.OrtValue.update_inplace
+
+    def older(value: onnxruntime.OrtValue, data: object) -> None:
+        if not isinstance(data, np.ndarray):
+            raise TypeError("incompatible function arguments")
+        update(value, data)
+
+    monkeypatch.setattr(onnxruntime.OrtValue, "update_inplace", older)
+    engine = FusedEngine("cpu", write_red_network(tmp_path / "red.onnx"), replace(SPEC, smooth=True))
+    stabiliser = MotionAware()
+    for seed in range(6):
+        smoothed = stabiliser.push(red_alpha(shaky(seed), NETWORK), shaky(seed), None)
+        assert smoothed is not None
+        np.testing.assert_allclose(alpha_of(engine, shaky(seed)), smoothed[0], atol=1e-4)
+    engine.close()
+
+
 def test_a_new_background_reaches_every_slot(tmp_path: Path) -> None:
     engine = FusedEngine("cpu", write_red_network(tmp_path / "red.onnx"), SPEC)
     nobody = red_frame(np.zeros(SIZE, np.uint8), 1)
@@ -242,9 +281,10 @@ def test_without_onnx_it_says_what_to_install(tiny: Path, monkeypatch: pytest.Mo
         FusedEngine("openvino", tiny, SPEC)
 
 
-def test_nothing_is_left_that_a_gpu_could_not_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize("live", [{}, {"matte": True}, {"matte": True, "blur": 30.0}])
+def test_nothing_is_left_that_a_gpu_could_not_run(live: dict[str, Any], tmp_path: Path) -> None:
     """Recording a CUDA graph allows no node on the processor: shapes are folded, and each operator has a kernel."""
-    spec = FusedSpec((720, 1280), (288, 512), yuv=("i420", "nv12"), half=True, smooth=True)
+    spec = FusedSpec((720, 1280), (288, 512), yuv=("i420", "nv12"), half=True, smooth=True, **live)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     # Providers choose their nodes after these optimisations and before the others.

@@ -14,11 +14,12 @@ from matting_core.engine_recorded import ALONE, CHECK_FIRST, RecordedEngine
 from matting_core.errors import InferenceFailed
 from matting_core.foreground import blurred_room
 from matting_core.frames import Behind, Frame, Image, MattedFrame
+from matting_core.fused_smoothing import _Motion
 from matting_core.predictor import Predictor
 from matting_core.preprocess import restore_alpha
 from matting_core.presets import Preset
 from matting_core.stabilise_motion import MotionAware
-from matting_core.whole_frame import WholeFrame
+from matting_core.whole_frame import PROOF_FRAMES, WholeFrame
 from tests.support.canvas import LEVELS, composed, largest_difference
 from tests.support.plain_networks import red_alpha, red_frame, write_red_network
 
@@ -59,7 +60,7 @@ class Live:
     def settle(self, behind: Behind) -> MattedFrame:
         """The frame by which the whole has taken over, if it is to."""
         self.prepare(behind)
-        for _ in range(CHECK_FIRST):
+        for _ in range(CHECK_FIRST + PROOF_FRAMES - 1):
             assert self.next(behind).laid is None, "nothing is used before its proof"
         return self.next(behind)
 
@@ -156,7 +157,7 @@ def raw(engine: FusedEngine, composite: Composite) -> Composite:
 
 def room_in_a_corner(engine: FusedEngine, composite: Composite) -> Composite:
     canvas = composite.canvas.copy()
-    canvas[-1, -1] ^= 8
+    canvas[-1, -1] ^= 8 if engine.spec.blur else 1
     return replace(composite, canvas=canvas)
 
 
@@ -185,6 +186,72 @@ def test_what_makes_other_canvases_is_not_used(
     assert live.settle(behind).laid is None
     for _ in range(3 * CHECK_FIRST):
         assert live.next(behind).laid is None
+
+
+@pytest.mark.parametrize("level", [1.0, float("nan")])
+def test_what_smooths_in_another_way_is_not_used(level: float, network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a first frame it answers as it should, which all else could be proved with; for others with a constant."""
+    push = _Motion.push
+
+    def holed(motion: _Motion, alpha: str, guide: str) -> str:
+        g = motion._g
+        known = g.add("Less", motion._known, g.number(1))
+        return g.add("Where", known, push(motion, alpha, guide), g.number(level))
+
+    monkeypatch.setattr(_Motion, "push", holed)
+    live, behind = Live(network), Behind(picture(1), 0.0, True)
+    live.prepare(behind)
+    assert live.whole._ready is not None, "a first frame is as it should be"
+    for _ in range(4 * CHECK_FIRST):
+        assert live.next(behind).laid is None
+    assert live.whole._ready is None
+    live.predictor.close()
+
+
+@pytest.mark.parametrize("where", ["collect", "load", "reset"])
+def test_a_proof_that_breaks_off_costs_no_frame(where: str, live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object) -> None:
+        raise MemoryError("no memory")
+
+    behind = Behind(picture(1), 0.0, True)
+    live.prepare(behind)
+    monkeypatch.setattr(FusedEngine, where, failing)
+    for _ in range(2 * CHECK_FIRST):
+        assert live.next(behind).laid is None
+    assert live.whole._ready is None
+
+
+def test_nothing_is_run_while_another_lays_out_the_gpus_memory(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[int] = []
+    compose = FusedEngine.compose
+    behind = Behind(picture(1), 0.0, True)
+    live.prepare(behind)
+    monkeypatch.setattr(FusedEngine, "compose", lambda self, slot: (ran.append(live.index), compose(self, slot)))
+    live.next(None)  # the engine, too, is alone while it lays out its own
+    with ALONE:
+        for _ in range(2 * CHECK_FIRST):
+            assert live.next(behind).laid is None
+    assert not ran
+    live.next(behind)
+    assert ran == [live.index] * 2, "the frame and its mirror image"
+    with ALONE:
+        live.next(behind)
+    assert ran[-1] == live.index - 1, "the row of frames is broken off"
+    assert any(live.next(behind).laid is not None for _ in range(4 * CHECK_FIRST))
+
+
+def test_another_background_does_not_make_the_networks_recording_anew(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[int, int]] = []
+    monkeypatch.setattr(live.predictor.engine, "prepare", made.append)
+    for decontaminate in (True, False):
+        live.prepare(Behind(picture(1), 0.0, decontaminate))
+    assert made == [NETWORK]
+
+
+def test_a_picture_too_small_for_the_graph_goes_stage_by_stage(live: Live) -> None:
+    assert live.predictor.whole_spec((95, 200), Behind(picture(1), 0.0, True)) is None
 
 
 def test_after_a_failure_it_is_not_used_again_and_the_frame_is_matted_all_the_same(
