@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 SMOOTHING = {"off": False, "motion": True}
 """What the graph can do of `stabilise.STABILISERS`, and how that is asked for."""
 PROOF_FRAMES = 6
-"""Frames in a row that are run both ways: smoothing waits for two, and ONNX Runtime records in the first."""
+"""Frames in a row that are run both ways. Smoothing begins with the third; ONNX Runtime has recorded by then."""
 CANVAS_LEVELS = 0.5
 """By how many levels a canvas may differ from the Compositor's on average."""
 BLUR_LEVELS = 4
@@ -122,6 +122,7 @@ class WholeFrame:
         """
         ready = self._ready
         if ready is None or ready.engine.spec != spec or ready.proven:
+            self.reset()  # this frame is none that it has seen
             return
         try:
             if not ready.proved and not (

@@ -142,14 +142,16 @@ def test_smoothing_begins_anew_on_either_side(live: Live) -> None:
     live.settle(behind)
     for _ in range(5):
         live.next(behind)
-    apart = live.next(None)
-    np.testing.assert_array_equal(apart.alpha, restore_alpha(red_alpha(filmed(live.index).image, NETWORK), *SIZE))
-    again = live.next(behind)
-    assert again.laid is not None
-    np.testing.assert_array_equal(again.alpha, restore_alpha(red_alpha(filmed(live.index).image, NETWORK), *SIZE))
+    for other in (None, Behind(picture(1), 0.0, False)):
+        for by_graph in (False, True):
+            matted = live.next(behind if by_graph else other)
+            assert (matted.laid is not None) == by_graph
+            raw = restore_alpha(red_alpha(filmed(live.index).image, NETWORK), *SIZE)
+            np.testing.assert_array_equal(matted.alpha, raw)
+        live.next(behind)
 
 
-def raw(engine: FusedEngine, composite: Composite) -> Composite:
+def turned_round(engine: FusedEngine, composite: Composite) -> Composite:
     """Shows the room in the person's place and the other way round."""
     assert composite.matte is not None
     return replace(composite, matte=255 - composite.matte)
@@ -177,7 +179,7 @@ def stuck(engine: FusedEngine, composite: Composite) -> Composite:
 
 
 @pytest.mark.parametrize("behind", [Behind(picture(1), 0.0, True), Behind(None, 5.0, True)])
-@pytest.mark.parametrize("fault", [raw, room_in_a_corner, other_colours, stuck])
+@pytest.mark.parametrize("fault", [turned_round, room_in_a_corner, other_colours, stuck])
 def test_what_makes_other_canvases_is_not_used(
     fault: Callable[..., Composite], behind: Behind, live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
