@@ -12,11 +12,11 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from matting_core import foreground as rule
 from matting_core.errors import EngineError
 from matting_core.frames import half_size
+from matting_core.fused_foreground import blurred_room, plates
 from matting_core.fused_network import OPSET, load_network, network_names
-from matting_core.fused_ops import GraphWriter, area, area_mean, bilinear, box_mean, gaussian, halve, linear, shrink
+from matting_core.fused_ops import GraphWriter, area, bilinear, halve, linear, shrink
 from matting_core.fused_smoothing import smooth, state_shapes
 from matting_core.fused_spec import SMALLEST, STATE, FusedSpec
 from matting_core.preprocess import SURE
@@ -174,8 +174,8 @@ class _Fused:
     def _foreground(self, matte: str, unit: str) -> str:
         """`foreground.foreground_at` for every pixel."""
         g = self.graph
-        plates = [self._enlarged(part) for part in self._plates(matte)]
-        near, near_weight, far, far_weight = plates
+        parts = plates(g, self._half(), self._half_matte(matte), half_size(self.spec.size))
+        near, near_weight, far, far_weight = (self._enlarged(part) for part in parts)
         person = g.add("Mul", near, g.add("Div", self._number(255), near_weight))
         room = g.add("Mul", far, g.add("Div", self._number(255), far_weight))
         # I − B̂ − α(F̂ − B̂), the order of sums as in foreground_at.
@@ -185,21 +185,8 @@ class _Fused:
         return g.add("Clip", colour, self._number(0), self._number(255))
 
     def _enlarged(self, plate: str) -> str:
-        """Part of a plate where the compositor samples it, at the frame's size; its fractions are kept."""
+        """A small picture where the compositor samples it, at the frame's size; its fractions are kept."""
         return bilinear(self.graph, self.graph.cast(plate, self._wide), self.spec.size)
-
-    def _plates(self, matte: str) -> list[str]:
-        """`foreground.estimate_plates`: the person's colours and weight, and the room's; float32.
-
-        Both are made at once, as the two of a batch: kernels for pictures this small cost by the number.
-        """
-        g = self.graph
-        half = half_size(self.spec.size)
-        picture, alpha = (halve(g, values, half) for values in (self._half(), self._half_matte(matte)))
-        quarter = half_size(half)
-        averages = self._averages(self._select(picture, alpha, (rule.PERSON, rule.ROOM), quarter), quarter)
-        person, room = g.split(averages, [1, 1], axis=0)
-        return [*g.split(person, [3, 1], axis=1), *g.split(room, [3, 1], axis=1)]
 
     def _half_matte(self, matte: str) -> str:
         """`preprocess.halve` of the alpha, float32; made once."""
@@ -207,49 +194,11 @@ class _Fused:
             self._halved_matte = halve(self.graph, matte, self.spec.size)
         return self._halved_matte
 
-    def _select(self, picture: str, alpha: str, kinds: tuple[tuple[int, int], ...], size: tuple[int, int]) -> str:
-        """`foreground._select`, of each kind as a picture of a batch: N×4×h×w, of a picture of that size, float32."""
-        g = self.graph
-        lowest, highest = (g.add(what, alpha, keepdims=1) for what in ("ReduceMin", "ReduceMax"))
-        least, most = np.array(kinds, np.float32).T.reshape(2, -1, 1, 1, 1)
-        lower, upper = g.add("Min", highest, g.constant(least)), g.add("Max", lowest, g.constant(most))
-        inside = g.add("And", g.add("GreaterOrEqual", alpha, lower), g.add("LessOrEqual", alpha, upper))
-        full = g.constant(np.full((1, 1, *size), 255, np.float32))
-        return g.add("Mul", g.add("Concat", picture, full, axis=1), g.cast(inside, TensorProto.FLOAT))
-
-    def _averages(self, selected: str, size: tuple[int, int]) -> str:
-        """`foreground._plate`: averaged colours of the selected pixels, near ones first, then far, then all."""
-        g, eighth = self.graph, half_size(size)
-        near = halve(g, selected, size)
-        far = self._far(halve(g, near, eighth), self._everyone(selected), half_size(eighth))
-        return g.add("Add", near, bilinear(g, far, eighth))
-
-    def _everyone(self, selected: str) -> str:
-        """The mean over a picture."""
-        return self.graph.add("ReduceMean", selected, self.graph.constant(np.array([2, 3], np.int64)), keepdims=1)
-
-    def _far(self, sparse: str, everyone: str, size: tuple[int, int]) -> str:
-        """`foreground._far`, of pictures of that size."""
-        g = self.graph
-        spread = g.add("Mul", everyone, g.number(rule.GLOBAL_WEIGHT))
-        far = g.add("Add", box_mean(g, sparse, rule.FAR[0], size), spread)
-        share = g.add("Div", g.number(255 * rule.FAR_WEIGHT), g.slice(far, {1: (3, 4, 1)}))
-        return g.add("Mul", far, share)
-
     def _room(self, matte: str) -> str:
-        """`foreground.blurred_room`; enlarged in floats, and then rounded."""
-        g, size = self.graph, half_size(self.spec.size)
-        room = self._select(self._half(), self._half_matte(matte), (rule.EMPTY_ROOM,), size)
-        everyone = self._everyone(room)
-        halvings, sigma = rule.reduced_blur(self.spec.blur, size)
-        for _ in range(halvings):
-            room, size = halve(g, room, size), half_size(size)
-        sparse = max(1, size[0] // 4), max(1, size[1] // 4)
-        far = self._far(area_mean(g, room, size, sparse), everyone, sparse)
-        near = g.add("Add", gaussian(g, room, sigma, 4, size), bilinear(g, far, size))
-        colours, weight = g.split(near, [3, 1], axis=1)
-        small = g.add("Round", g.add("Mul", g.add("Div", colours, weight), g.number(255)))
-        return g.add("Round", bilinear(g, g.cast(small, self._wide), self.spec.size))
+        """The blurred room; enlarged in floats, and then rounded."""
+        g, half = self.graph, half_size(self.spec.size)
+        small = blurred_room(g, self._half(), self._half_matte(matte), half, self.spec.blur)
+        return g.add("Round", self._enlarged(small))
 
     def _give_yuv(self, canvas: str) -> None:
         """The canvas as OpenCV converts it: chroma is that of the upper left pixel of each four."""
