@@ -120,8 +120,8 @@ class _Run:
 def bench_fused(source: str, size: str, seconds: float, preset: str, engine: str, as_json: bool) -> int:
     """Measure and print frames per second and the time from a picture to its canvas; returns the exit code.
 
-    engine: 'cuda', 'tensorrt' or 'cpu'; 'auto' is 'cuda'. Without smoothing and with it; each as fast as it goes, and
-    from a camera of CAMERA_FPS.
+    engine: 'cuda', 'tensorrt' or 'cpu'; 'auto' is 'cuda'. On a colour without smoothing and with it, and on the blurred
+    room with it; each as fast as it goes, and from a camera of CAMERA_FPS.
     """
     width, height = parse_size(size)
     chosen, scene = find_preset(preset), Scene()
@@ -130,17 +130,22 @@ def bench_fused(source: str, size: str, seconds: float, preset: str, engine: str
     spec = FusedSpec((height, width), network, scene.decontaminate, ("i420",), half=name in NVIDIA)
     model = ModelStore().locate(chosen.model)
     behind = _background(width, height)
+    blur = open_background(parse_spec("blur"), width, height).blur
+    kinds = {"smoothing off": spec}
+    if name != "tensorrt":  # which may compute anything in float16, and that does not hold the smoothing's numbers
+        kinds |= {
+            "smoothing motion": replace(spec, smooth=True),
+            "smoothing motion, blur": replace(spec, smooth=True, blur=blur),
+        }
     rows = {}
-    # TensorRT may compute anything in float16, which does not hold the smoothing's numbers.
-    for smoothing in ("off",) if name == "tensorrt" else ("off", "motion"):
-        runner = FusedEngine(name, model, replace(spec, smooth=smoothing == "motion"), slots=SLOTS)
+    for kind, wanted in kinds.items():
+        runner = FusedEngine(name, model, wanted, slots=SLOTS)
         try:
             runner.record()  # before other threads use the GPU
             runner.set_background(behind)
             for fps in (0, CAMERA_FPS):
                 images = itertools.cycle(read_pictures(source, size))
-                row = f"smoothing {smoothing}" + (f", {fps} fps" if fps else "")
-                rows[row] = _measure(runner, images, seconds, fps)
+                rows[kind + (f", {fps} fps" if fps else "")] = _measure(runner, images, seconds, fps)
         finally:
             runner.close()
     result = {
@@ -208,10 +213,10 @@ def _memory_mib(engine: FusedEngine) -> int:
 
 
 def _table(rows: dict[str, dict[str, float]], provider: str) -> str:
-    head = f"{'fused graph':26} {'fps':>8} {'p50 ms':>8} {'p95 ms':>8} {'p99 ms':>8} {'MiB':>6} {'grown':>6}"
+    head = f"{'fused graph':30} {'fps':>8} {'p50 ms':>8} {'p95 ms':>8} {'p99 ms':>8} {'MiB':>6} {'grown':>6}"
     lines = [f"{head}  with {provider}"]
     lines += [
-        f"{name:26} {row['fps']:8.1f} {row['p50_ms']:8.2f} {row['p95_ms']:8.2f} {row['p99_ms']:8.2f} "
+        f"{name:30} {row['fps']:8.1f} {row['p50_ms']:8.2f} {row['p95_ms']:8.2f} {row['p99_ms']:8.2f} "
         f"{row['memory_mib']:6.0f} {row['memory_grown_mib']:6.0f}"
         for name, row in rows.items()
     ]

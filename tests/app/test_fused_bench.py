@@ -17,7 +17,7 @@ from matting_core.fused_spec import FusedSpec
 from tests.support.tiny_onnx import write_network
 
 
-def test_it_measures_with_and_without_smoothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_measures_on_a_colour_and_on_blur_with_and_without_smoothing(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["bench", "--fused", "--engine", "cpu", "--size", "160x96", "--seconds", "0.1", "--preset", "fast"]
     assert main([*arguments, "--json"]) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -29,6 +29,8 @@ def test_it_measures_with_and_without_smoothing(capsys: pytest.CaptureFixture[st
         "smoothing off, 60 fps",
         "smoothing motion",
         "smoothing motion, 60 fps",
+        "smoothing motion, blur",
+        "smoothing motion, blur, 60 fps",
     ]
     for row in result["rows"].values():
         assert row["frames"] >= 1
