@@ -176,6 +176,8 @@ def test_the_statistics_stay_inside_the_picture(desk: Desk, size: tuple[int, int
         "infer",
         "stabilise",
         "alpha",
+        "whole",
+        "place",
         "background",
         "composite",
         "send",
