@@ -121,7 +121,8 @@ def bench_fused(source: str, size: str, seconds: float, preset: str, engine: str
     """Measure and print frames per second and the time from a picture to its canvas; returns the exit code.
 
     engine: 'cuda', 'tensorrt' or 'cpu'; 'auto' is 'cuda'. On a colour without smoothing and with it, and on the blurred
-    room with it; each as fast as it goes, and from a camera of CAMERA_FPS.
+    room with it; each as fast as it goes, and from a camera of CAMERA_FPS. TensorRT without smoothing only: it may
+    compute anything in float16, which does not hold the smoothing's numbers.
     """
     width, height = parse_size(size)
     chosen, scene = find_preset(preset), Scene()
@@ -132,7 +133,7 @@ def bench_fused(source: str, size: str, seconds: float, preset: str, engine: str
     behind = _background(width, height)
     blur = open_background(parse_spec("blur"), width, height).blur
     kinds = {"smoothing off": spec}
-    if name != "tensorrt":  # which may compute anything in float16, and that does not hold the smoothing's numbers
+    if name != "tensorrt":
         kinds |= {
             "smoothing motion": replace(spec, smooth=True),
             "smoothing motion, blur": replace(spec, smooth=True, blur=blur),

@@ -14,7 +14,7 @@ from matting_core.predictor import Predictor
 from matting_core.presets import Preset
 
 SETTLE_S = 1.0
-"""How long the same background is wished before anything is made for it: a slider passes many."""
+"""How long the same background has to be wanted before anything is made for it: a slider passes many."""
 
 _Asked = tuple[Predictor, tuple[int, int], FusedSpec | None]
 
@@ -47,11 +47,11 @@ class Preparation:
         frame.
         """
         asked = (predictor, size, predictor.whole_spec(size[::-1], behind))
-        if self._asked == asked:
-            return
         now_s = time.monotonic()
         if self._wish != asked:
             self._wish, self._wished_s = asked, now_s
+        if self._asked == asked:
+            return
         if self._asked is not None and self._asked[:2] == asked[:2] and now_s - self._wished_s < SETTLE_S:
             return
         with self._lock:

@@ -37,7 +37,7 @@ class StatsRecorder:
         self._counts: Counter[str] = Counter()
         self._moments: dict[str, deque[float]] = {name: deque(maxlen=KEPT) for name in RATES}
         self._stages: dict[str, deque[float]] = {}
-        self._passed: dict[str, float] = {}  # when each stage last did
+        self._passed: dict[str, float] = {}  # when a frame last went through each
         self._latencies: deque[float] = deque(maxlen=LATENCIES_KEPT)
         self._recent: deque[float] = deque(maxlen=KEPT)
 
@@ -50,9 +50,13 @@ class StatsRecorder:
 
     def time(self, stage: str, ms: float) -> None:
         """One duration of a stage, in milliseconds."""
+        now_s = time.monotonic()
         with self._lock:
-            self._stages.setdefault(stage, deque(maxlen=KEPT)).append(ms)
-            self._passed[stage] = time.monotonic()
+            times = self._stages.setdefault(stage, deque(maxlen=KEPT))
+            if now_s - self._passed.get(stage, now_s) > WINDOW_S:
+                times.clear()  # of another time
+            times.append(ms)
+            self._passed[stage] = now_s
 
     def latency(self, ms: float) -> None:
         """One frame's way from capture to sent, in milliseconds."""
@@ -73,8 +77,8 @@ class StatsRecorder:
     def snapshot(self, whole_run: bool = False) -> Stats:
         """The figures now: latency over the last KEPT frames, or over the whole run (its last 20 000 frames).
 
-        Stages are over the last KEPT frames; these and latency begin anew with another network. Of now there are only
-        those stages that a frame went through in the last WINDOW_S.
+        Stages are over the last KEPT frames; these and latency begin anew with another network. Unless whole_run,
+        stages that no frame went through in the last WINDOW_S are left out.
         """
         since_s = -math.inf if whole_run else time.monotonic() - WINDOW_S
         with self._lock:

@@ -33,11 +33,10 @@ def build_fused(model: Path, spec: FusedSpec) -> onnx.ModelProto:
     Inputs: frame, and unless the room is blurred background: uint8 H×W×3 BGR. With smoothing also memory and mood
     (`fused_smoothing`).
 
-    Outputs: alpha: float32 h×w in [0, 1] at the network's size, as it is composed. health: float32, the
-    least, greatest and mean alpha of the network, and with smoothing the least and greatest of the smoothed, so that
-    what is no matte can be told without reading it. canvas: uint8 H×W×3
-    BGR. If asked, matte: uint8 H×W, alpha as it is blended; i420, nv12: uint8 H·3/2×W, BT.601 in limited range. With
-    smoothing also those of STATE.
+    Outputs: alpha: float32 h×w in [0, 1] at the network's size, as it is composed. health: float32, the least, greatest
+    and mean alpha of the network, and with smoothing those of the smoothed, so that what is no matte can be told
+    without reading it; of these the mean alone tells of every NaN. canvas: uint8 H×W×3 BGR. If asked, matte: uint8 H×W,
+    alpha as it is blended; i420, nv12: uint8 H·3/2×W, BT.601 in limited range. With smoothing also those of STATE.
 
     Raises EngineError for sizes it cannot serve, ModelError for a file that is no matting network.
     """
@@ -105,7 +104,7 @@ class _Fused:
         alpha = matte
         if self.spec.smooth:
             alpha = self._smoothed(g.reshape(matte, (1, 1, *size)), small)
-            figures += self._figures(alpha, "ReduceMin", "ReduceMax")
+            figures += self._figures(alpha, "ReduceMin", "ReduceMax", "ReduceMean")
         self._give("health", g.add("Concat", *figures, axis=0, name="health"), (len(figures),), TensorProto.FLOAT)
         self._give("alpha", g.reshape(alpha, size, name="alpha"), size, TensorProto.FLOAT)
 

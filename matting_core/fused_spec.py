@@ -36,5 +36,5 @@ class FusedSpec:
 
 
 def fresh_mood() -> Array:
-    """`mood` before the first frame, float32 2: the noise, and 0; later the second is 1, for there are earlier ones."""
+    """`mood` before the first frame, float32 2: the noise, and 0; once there are earlier frames the second is 1."""
     return np.array([MotionAware.NOISE, 0], np.float32)

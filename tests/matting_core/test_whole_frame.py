@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from matting_core.engine_fused import Composite, FusedEngine
+from matting_core.engine_fused import Composite, FusedEngine, Slot
 from matting_core.engine_recorded import ALONE, CHECK_FIRST, RecordedEngine
 from matting_core.errors import InferenceFailed
 from matting_core.foreground import blurred_room
@@ -208,6 +208,99 @@ def test_what_smooths_in_another_way_is_not_used(level: float, network: Path, mo
         assert live.next(behind).laid is None
     assert live.whole._ready is None
     live.predictor.close()
+
+
+def test_what_smooths_in_another_way_is_not_found_fit_while_all_moves(
+    network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cut in every frame leaves nothing to smooth."""
+    push = _Motion.push
+
+    def all_person(motion: _Motion, alpha: str, guide: str) -> str:
+        g = motion._g
+        raw = g.add("Equal", push(motion, alpha, guide), alpha)
+        return g.add("Where", raw, alpha, g.number(1))
+
+    monkeypatch.setattr(_Motion, "push", all_person)
+    live, behind = Live(network), Behind(picture(1), 0.0, True)
+    live.prepare(behind)
+    for index in range(6 * CHECK_FIRST):
+        jump = np.roll(filmed(0).image, 16 * (index % 3), axis=1) // (1 + index % 2)
+        matted = live.predictor.predict(Frame(jump, index / 30, index), behind=behind)
+        assert matted is not None
+        assert matted.laid is None
+    live.predictor.close()
+
+
+def test_a_nan_that_is_remembered_gives_no_canvas_and_ends_it(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it lies is not where least and greatest would find it."""
+    behind = Behind(picture(1), 0.0, True)
+    live.settle(behind)
+    assert live.whole._ready is not None
+    memory = live.whole._ready.engine._state["memory"].host
+    memory[0, 0, 50:52, 40:42] = np.nan
+    assert all(live.next(behind).laid is None for _ in range(3))
+
+
+@pytest.mark.parametrize("number", [2, 3, 7])
+def test_a_fault_that_begins_later_in_the_proof_is_found(
+    number: int, live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first run is the mirror image, the next six are the frames."""
+    collect, ran = FusedEngine.collect, 0
+
+    def late(engine: FusedEngine, slot: Slot) -> Composite:
+        nonlocal ran
+        ran += 1
+        composite = collect(engine, slot)
+        if ran < number:
+            return composite
+        return other_colours(engine, composite) if number == 1 + PROOF_FRAMES else turned_round(engine, composite)
+
+    monkeypatch.setattr(FusedEngine, "collect", late)
+    behind = Behind(picture(1), 0.0, True)
+    assert live.settle(behind).laid is None
+    assert live.whole._ready is None
+
+
+def test_a_few_pixels_of_the_room_are_found(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    collect = FusedEngine.collect
+
+    def stray(engine: FusedEngine, slot: Slot) -> Composite:
+        composite = collect(engine, slot)
+        assert composite.matte is not None
+        matte, canvas = composite.matte.copy(), composite.canvas.copy()
+        matte[-4:, -4:] = 255
+        canvas[-4:, -4:] = slot.buffers["frame"].host[-4:, -4:]
+        return replace(composite, matte=matte, canvas=canvas)
+
+    monkeypatch.setattr(FusedEngine, "collect", stray)
+    assert live.settle(Behind(picture(1), 0.0, True)).laid is None
+
+
+@pytest.mark.parametrize("what", ["reset", "another kind of frames"])
+def test_a_proof_that_is_broken_off_is_begun_anew(what: str, live: Live) -> None:
+    """With another scene: who went on would find other mattes than the stages, and give up a good graph."""
+    behind, index = Behind(picture(1), 0.0, True), 0
+
+    def see(onto: Behind, upside_down: bool) -> bool:
+        nonlocal index
+        index += 1
+        image = filmed(index).image
+        seen = np.ascontiguousarray(image[::-1, ::-1]) if upside_down else image
+        matted = live.predictor.predict(Frame(seen, index / 30, index), behind=onto)
+        assert matted is not None
+        return matted.laid is not None
+
+    live.prepare(behind)
+    for _ in range(CHECK_FIRST + 2):
+        assert not see(behind, False)
+    if what == "reset":
+        live.predictor.reset()
+    else:
+        assert not see(Behind(picture(1), 0.0, False), True)
+    assert not any(see(behind, True) for _ in range(CHECK_FIRST + PROOF_FRAMES - 1))
+    assert see(behind, True)
 
 
 @pytest.mark.parametrize("where", ["collect", "load", "reset"])
