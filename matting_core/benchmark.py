@@ -61,6 +61,8 @@ class _Stopwatch:
 class FrameWay:
     """A frame's whole way on one thread: the very steps of the live pipeline, one after the other.
 
+    A GPU may run them as a whole there; `app/fused_bench.py` times that.
+
     size: (width, height) of the canvas. mirror: flip the pictures, as the setting does. The first step decodes a
     webcam's JPEG; the last ones are the conversion to I420 that a virtual camera on Linux takes, and the window's
     picture, in preview_space (width, height).
