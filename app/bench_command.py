@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import json
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,11 @@ PLAIN, PLAIN_SIDE = "plain", 512
 """The baseline of every ratio: the released network as it is, in ONNX Runtime on the processor, at 512."""
 
 
+def say_what_is_measured(preset: str, size: str) -> None:
+    """On standard error, since nothing else is said for a while: half a minute with a slow engine."""
+    print(f"Measuring the preset {preset} at {size}.", file=sys.stderr)
+
+
 def bench(source: str, size: str, seconds: float, preset: str, engine: str, as_json: bool) -> int:
     """Measure and print; source: 'demo', an image or a video, sent as a webcam's JPEG. Returns the exit code.
 
@@ -50,7 +56,9 @@ def bench(source: str, size: str, seconds: float, preset: str, engine: str, as_j
     width, height = parse_size(size)
     pictures = read_pictures(source, size)
     chosen = find_preset(preset)
-    runner = create_engine(engine, ModelStore().network(chosen.model, chosen.int8))
+    network = ModelStore().network(chosen.model, chosen.int8)
+    say_what_is_measured(preset, size)
+    runner = create_engine(engine, network)
     looks = Scene()
     edges = Edges(looks.edge_shift, looks.edge_feather, looks.light_wrap, looks.decontaminate)
     predictor = Predictor(runner, chosen, looks.smoothing)

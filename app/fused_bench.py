@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from app.bench_command import BACKGROUND, read_pictures
+from app.bench_command import BACKGROUND, read_pictures, say_what_is_measured
 from app.settings import Scene, parse_size
 from matting_core.background import open_background
 from matting_core.background_spec import parse_spec
@@ -138,6 +138,7 @@ def bench_fused(source: str, size: str, seconds: float, preset: str, engine: str
             "smoothing motion": replace(spec, smooth=True),
             "smoothing motion, blur": replace(spec, smooth=True, blur=blur),
         }
+    say_what_is_measured(preset, size)
     rows = {}
     for kind, wanted in kinds.items():
         runner = FusedEngine(name, model, wanted, slots=SLOTS)
