@@ -21,7 +21,7 @@ from matting_core.benchmark import machine, versions
 from matting_core.engine_fused import FusedEngine, Slot
 from matting_core.engine_onnxruntime import NVIDIA
 from matting_core.fit import fit_frame
-from matting_core.frames import Frame, Image, MattedFrame
+from matting_core.frames import Image
 from matting_core.fused_spec import FusedSpec
 from matting_core.model_store import ModelStore
 from matting_core.nvidia import device_name, memory_in_use_mib
@@ -130,13 +130,13 @@ def bench_fused(source: str, size: str, seconds: float, preset: str, engine: str
     network = network_size(height, width, chosen.long_side)
     spec = FusedSpec((height, width), network, scene.decontaminate, ("i420",), half=name in NVIDIA)
     model = ModelStore().locate(chosen.model)
-    behind = _background(width, height)
-    blur = open_background(parse_spec("blur"), width, height).blur
+    colour, room = (open_background(parse_spec(text), width, height) for text in (BACKGROUND, "blur"))
+    assert colour.still is not None, "it is one picture"
     kinds = {"smoothing off": spec}
     if name != "tensorrt":
         kinds |= {
             "smoothing motion": replace(spec, smooth=True),
-            "smoothing motion, blur": replace(spec, smooth=True, blur=blur),
+            "smoothing motion, blur": replace(spec, smooth=True, blur=room.blur),
         }
     say_what_is_measured(preset, size)
     rows = {}
@@ -144,7 +144,7 @@ def bench_fused(source: str, size: str, seconds: float, preset: str, engine: str
         runner = FusedEngine(name, model, wanted, slots=SLOTS)
         try:
             runner.record()  # before other threads use the GPU
-            runner.set_background(behind)
+            runner.set_background(colour.still)
             for fps in (0, CAMERA_FPS):
                 images = itertools.cycle(read_pictures(source, size))
                 rows[kind + (f", {fps} fps" if fps else "")] = _measure(runner, images, seconds, fps)
@@ -164,15 +164,6 @@ def bench_fused(source: str, size: str, seconds: float, preset: str, engine: str
     }
     print(json.dumps(result) if as_json else _table(rows, f"{runner.provider} {result['device']}".rstrip()))
     return 0
-
-
-def _background(width: int, height: int) -> Image:
-    background = open_background(parse_spec(BACKGROUND), width, height)
-    nobody = MattedFrame(Frame(np.zeros((height, width, 3), np.uint8), 0.0, 0), np.zeros((height, width), np.uint8))
-    try:
-        return background.render(nobody, 0.0, np.empty((height, width, 3), np.uint8)).copy()
-    finally:
-        background.close()
 
 
 def _measure(engine: FusedEngine, images: Iterator[Image], seconds: float, fps: int = 0) -> dict[str, float]:

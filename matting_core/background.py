@@ -24,10 +24,13 @@ class Background(Protocol):
 
     animated: bool
     """True where it changes by itself, without a new frame."""
-    still: Image | None
-    """The picture that `render` always answers with, if it is one for all frames; never written."""
     blur: float
     """The σ of the Gaussian, in pixels, that it sees the room under; 0 if it is no blur."""
+
+    @property
+    def still(self) -> Image | None:
+        """The picture that `render` always answers with, if it is one for all frames; never written."""
+        ...
 
     def render(self, matted: MattedFrame, at_s: float, canvas: Image) -> Image:
         """The picture behind `matted` at that monotonic time: uint8 of the frame's size, valid until the next call.
@@ -49,12 +52,11 @@ class StillBackground:
     blur = 0.0
 
     def __init__(self, picture: Image) -> None:
-        self.still: Image | None = picture
-        self._picture = picture
+        self.still = picture
 
     def render(self, matted: MattedFrame, at_s: float, canvas: Image) -> Image:
         """See Background.render."""
-        return self._picture
+        return self.still
 
     def close(self) -> None:
         """Nothing to free."""
@@ -67,7 +69,7 @@ class BlurBackground:
     """
 
     animated = False
-    still: Image | None = None
+    still = None
 
     def __init__(self, strength: int, height: int) -> None:
         self.blur = strength * height / 720
@@ -86,7 +88,7 @@ class RoomBackground:
 
     animated = False
     blur = 0.0
-    still: Image | None = None
+    still = None
 
     def render(self, matted: MattedFrame, at_s: float, canvas: Image) -> Image:
         """See Background.render."""
@@ -114,7 +116,7 @@ class VideoBackground:
 
     animated = True
     blur = 0.0
-    still: Image | None = None
+    still = None
 
     def __init__(self, loop: PictureLoop) -> None:
         self._loop = loop

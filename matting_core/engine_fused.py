@@ -81,7 +81,7 @@ class FusedEngine:
     ) -> None:
         """slots: frames at once. cache: where TensorRT keeps its engines, by default the user's cache.
 
-        Builds the graph and runs it once, on any thread. Raises EngineError, ModelError, InferenceFailed.
+        Builds the graph and runs every slot once, on any thread. Raises EngineError, ModelError, InferenceFailed.
         """
         if name not in ENGINES:
             raise UsageError(f"The fused graph does not run on '{name}'.", f"Choose one of: {', '.join(ENGINES)}.")

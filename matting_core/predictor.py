@@ -88,12 +88,11 @@ class Predictor:
         """
         height, width = frame.image.shape[:2]
         spec = self.whole_spec((height, width), behind)
-        if self._whole is not None and behind is not None and spec is not None:
-            laid = self._whole.compose(frame, behind, spec)
-            if laid is not None:
-                self._stabiliser.reset()
-                lap("whole")
-                return laid
+        laid = None if self._whole is None else self._whole.compose(frame, behind, spec)
+        if laid is not None:
+            self._stabiliser.reset()
+            lap("whole")
+            return laid
         size = network_size(height, width, self.preset.long_side)
         half = first_half(frame.image, size, self._arrays)
         small = shrink(frame.image if half is None else half, size, self._arrays)
@@ -108,10 +107,7 @@ class Predictor:
         settled = self._stabiliser.push(alpha, small, (frame, half))
         lap("stabilise")
         if self._whole is not None:
-            if behind is not None and spec is not None:
-                self._whole.prove(frame, small, behind, spec, alpha, lambda: self._alpha_of_mirrored(blob))
-            else:
-                self._whole.reset()
+            self._whole.prove(frame, small, behind, spec, alpha, lambda: self._alpha_of_mirrored(blob))
         if settled is None:
             return None
         smoothed, (owner, half) = settled

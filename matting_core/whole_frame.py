@@ -96,10 +96,13 @@ class WholeFrame:
             if self._over:
                 self._ready = None
 
-    def compose(self, frame: Frame, behind: Behind, spec: FusedSpec) -> MattedFrame | None:
-        """The frame with its alpha and its composite; None where what is ready is not for such frames, or failed."""
+    def compose(self, frame: Frame, behind: Behind | None, spec: FusedSpec | None) -> MattedFrame | None:
+        """The frame with its alpha and its composite; None where what is ready is not for such frames, or failed.
+
+        spec: as `spec` gives it for such frames, or None where they go stage by stage.
+        """
         ready = self._ready
-        if ready is None or ready.engine.spec != spec or not ready.proven:
+        if ready is None or behind is None or ready.engine.spec != spec or not ready.proven:
             return None
         try:
             return self._run(ready, frame, behind)
@@ -111,19 +114,19 @@ class WholeFrame:
         self,
         frame: Frame,
         small: Image,
-        behind: Behind,
-        spec: FusedSpec,
+        behind: Behind | None,
+        spec: FusedSpec | None,
         alpha: FloatAlpha,
         of_mirrored: Callable[[], FloatAlpha],
     ) -> None:
         """Now and then try whether what is ready makes of a few frames what the stages make, one by one.
 
-        Called for each frame that went through the stages, on such a background. small: the frame at the network's
-        size, uint8 h×w×3 BGR. alpha: the network's, float32 h×w, not smoothed. of_mirrored: gives that of the frame's
-        mirror image; a graph that is stuck gives both the same.
+        Called for each frame that went through the stages. behind, spec: as of `compose`. small: the frame at the
+        network's size, uint8 h×w×3 BGR. alpha: the network's, float32 h×w, not smoothed. of_mirrored: gives that of the
+        frame's mirror image; a graph that is stuck gives both the same.
         """
         ready = self._ready
-        if ready is None or ready.engine.spec != spec or ready.proven:
+        if ready is None or behind is None or ready.engine.spec != spec or ready.proven:
             self.reset()  # this frame is none that it has seen
             return
         try:
